@@ -1,0 +1,103 @@
+"""From the alphas of a search to the genotype they stand for."""
+
+import math
+
+from keras_atdarts.checks import check_keys, located
+from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import NUM_INPUTS, CellGenotype, Edge, Genotype
+
+NONE = "none"
+
+
+def derive_genotype(alphas, edges_per_node=2):
+    """Returns the genotype that the alphas of a search favour.
+
+    The weights of an edge are the softmax over all its operations, `none`
+    included. An edge is as strong as the heaviest of its other operations. Every
+    node keeps its strongest edges, each with that operation; the cell's output
+    is made of all nodes. Between equals the lower source and the first name in
+    the alphabet win, so the order of the dictionaries never matters.
+
+    Args:
+        alphas: Dictionary with the keys `"normal"` and `"reduction"`. Each value
+            maps `(node, source)`, numbered as in `Genotype`, to a dictionary
+            from the name of an operation to its alpha, before the softmax.
+        edges_per_node: Integer, the number of edges that a node keeps.
+
+    Returns:
+        A `Genotype`; the edges of a node are ordered by their source.
+
+    Raises:
+        InputError: If a node has too few edges to choose from, or an alpha is
+            not a finite number.
+
+    Example:
+
+    >>> edges = {
+    ...     (0, 0): {"none": 0.3, "skip_connect": 0.1},
+    ...     (0, 1): {"none": 0.9, "skip_connect": 0.2},
+    ... }
+    >>> genotype = derive_genotype({"normal": edges, "reduction": edges})
+    >>> genotype.normal.nodes[0]
+    (Edge(operation='skip_connect', source=0), Edge(operation='skip_connect', source=1))
+
+    Reference:
+        [DARTS: Differentiable Architecture Search](https://arxiv.org/abs/1806.09055),
+        section 2.4
+    """
+    check_keys(alphas, required=("normal", "reduction"))
+    cells = {}
+    for cell_type, cell_alphas in alphas.items():
+        with located(f"alphas of the {cell_type} cell"):
+            cells[cell_type] = _derive_cell(cell_alphas, edges_per_node)
+    return Genotype(**cells)
+
+
+def _derive_cell(alphas, edges_per_node):
+    num_nodes = 1 + max((node for node, _ in alphas), default=-1)
+    nodes = []
+    for node in range(num_nodes):
+        with located(f"node {node}"):
+            edges = {source: alphas[n, source] for n, source in alphas if n == node}
+            nodes.append(_strongest_edges(edges, edges_per_node))
+    return CellGenotype(nodes, range(NUM_INPUTS, NUM_INPUTS + num_nodes))
+
+
+def _strongest_edges(edges, edges_per_node):
+    candidates = []
+    for source, alphas in edges.items():
+        with located(f"source {source}"):
+            _check_finite(alphas)
+        operations = [name for name in alphas if name != NONE]
+        if operations:
+            operation = min(operations, key=lambda name: (-alphas[name], name))
+            weight = _log_weight(alphas, operation)
+            candidates.append((-weight, source, operation))
+    if len(candidates) < edges_per_node:
+        raise InputError(
+            f"has {len(candidates)} edges with an operation other than '{NONE}'; "
+            f"{edges_per_node} are to be kept."
+        )
+    kept = sorted(candidates)[:edges_per_node]
+    return sorted(
+        (Edge(operation, source) for _, source, operation in kept),
+        key=lambda edge: edge.source,
+    )
+
+
+def _log_weight(alphas, operation):
+    # The logarithm still tells weights apart where the softmax underflows; fsum
+    # is exact, so that the order of the operations cannot decide a tie.
+    values = [float(alpha) for alpha in alphas.values()]
+    largest = max(values)
+    log_total = math.log(math.fsum(math.exp(value - largest) for value in values))
+    return float(alphas[operation]) - largest - log_total
+
+
+def _check_finite(alphas):
+    for name, alpha in alphas.items():
+        if not math.isfinite(alpha):
+            raise InputError(
+                f"the alpha of '{name}' is {alpha}, not a finite number: the search "
+                "diverged; search again with a lower learning rate."
+            )
