@@ -1,0 +1,249 @@
+"""What a search and a retraining can be told, and the named presets.
+
+Every value stands here once: the defaults are those of DARTS, and a preset
+states only what it changes.
+"""
+
+import dataclasses
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.runs.settings import (
+    Config,
+    number,
+    on_or_off,
+    one_of,
+    optional,
+    setting,
+    several,
+    text,
+    whole_number,
+)
+
+AT_DARTS_OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+    "channel_attention",
+    "spatial_attention",
+)
+
+SEARCH_PRESETS = {
+    # python train/search.py
+    # A few minutes on two cores: shows the whole road, not a cell to keep.
+    "quick": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 3,
+        "steps_per_epoch": 30,
+        "alpha_learning_rate": 6e-3,
+    },
+    # python train/search.py --preset cpu
+    # Tens of minutes on two cores.
+    "cpu": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 10,
+        "alpha_learning_rate": 3e-3,
+    },
+    # python train/search.py --preset paper
+    # The AT-DARTS paper: about 40 hours on four RTX 2080 Ti. Its text names one
+    # optimizer, SGD, and one weight decay; the preset takes both for alphas too.
+    "paper": {
+        "dataset": "cifar10",
+        "batch_size": 128,
+        "alpha_optimizer": "sgd",
+        "alpha_learning_rate": 0.1,
+        "alpha_weight_decay": 3e-4,
+    },
+}
+
+RETRAIN_PRESETS = {
+    # python train/retrain.py --genotype runs/a/genotype.json --workdir runs/a-net
+    # A few minutes on two cores.
+    "quick": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 3,
+        "batch_size": 64,
+        "drop_path_rate": 0.0,
+        "auxiliary": False,
+        "cutout": 0,
+    },
+    # python train/retrain.py --preset cpu --genotype ... --workdir ...
+    # An hour or two on two cores with the full Fashion-MNIST.
+    "cpu": {
+        "filters": 12,
+        "num_cells": 6,
+        "epochs": 15,
+        "drop_path_rate": 0.1,
+        "auxiliary": False,
+        "cutout": 8,
+    },
+    # python train/retrain.py --preset paper --genotype ... --workdir ...
+    # The AT-DARTS paper: CIFAR-10, error 2.76 %.
+    "paper": {
+        "dataset": "cifar10",
+        "batch_size": 128,
+    },
+}
+
+
+CUTOUT_HELP = "side in pixels of the square cut out of each image; 0 switches it off"
+
+
+def check_falling(config, highest, lowest):
+    """Raises `InputError` where the schedule from `highest` to `lowest` climbs."""
+    if getattr(config, lowest) > getattr(config, highest):
+        raise InputError(
+            f"{lowest} must not exceed {highest} ({getattr(config, highest)}); "
+            f"received {getattr(config, lowest)}."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Config):
+    """What a search and a retraining have in common."""
+
+    dataset: str = setting(
+        "fashion_mnist_small",
+        text(),
+        "data",
+        "data set: fashion_mnist_small comes with the package; any image "
+        "classification set of TensorFlow Datasets, such as cifar10, is downloaded",
+    )
+    data_dir: str = setting(
+        None,
+        optional(text()),
+        "data",
+        "folder that holds the data already, or will hold the download",
+    )
+    image_size: tuple = setting(
+        None,
+        optional(several(whole_number(1), count=2)),
+        "data",
+        "height and width to which images are resized; none keeps their size",
+    )
+    crop_padding: int = setting(
+        4,
+        whole_number(0),
+        "data",
+        "pixels of padding for random crops; 0 switches them off",
+    )
+    flip: bool = setting(True, on_or_off(), "data", "mirror half of the images")
+    steps_per_epoch: int = setting(
+        None,
+        optional(whole_number(1)),
+        "training",
+        "end epochs after so many steps, for trials; none uses all images",
+    )
+    seed: int = setting(
+        0, whole_number(0), "training", "decides order, augmentation, initial values"
+    )
+    momentum: float = setting(
+        0.9, number(minimum=0, below=1), "weights", "momentum of SGD"
+    )
+    weight_decay: float = setting(
+        3e-4, number(minimum=0), "weights", "L2 decay, added to the gradient"
+    )
+    clip_norm: float = setting(
+        5.0, number(above=0), "weights", "global norm to which gradients are clipped"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(TrainingConfig):
+    """Everything that decides a search."""
+
+    presets = SEARCH_PRESETS
+
+    weight_fraction: float = setting(
+        0.5,
+        number(above=0, below=1),
+        "data",
+        "part of the training images that trains weights; the rest trains alphas",
+    )
+    cutout: int = setting(0, whole_number(0), "data", CUTOUT_HELP)
+    operations: tuple = setting(
+        AT_DARTS_OPERATIONS,
+        several(text()),
+        "supernet",
+        "candidate operations of every edge",
+    )
+    filters: int = setting(
+        16, whole_number(1), "supernet", "channels of a node in the first cell"
+    )
+    num_cells: int = setting(8, whole_number(3), "supernet", "number of cells")
+    epochs: int = setting(
+        50, whole_number(1), "training", "passes over the images that train weights"
+    )
+    batch_size: int = setting(
+        64, whole_number(1), "training", "images per step for weights, and for alphas"
+    )
+    weight_learning_rate: float = setting(
+        0.025, number(above=0), "weights", "learning rate of the first epoch"
+    )
+    weight_learning_rate_min: float = setting(
+        0.001, number(minimum=0), "weights", "learning rate the cosine ends at"
+    )
+    alpha_optimizer: str = setting(
+        "adam", one_of("adam", "sgd"), "alphas", "optimizer of the alphas"
+    )
+    alpha_learning_rate: float = setting(
+        3e-4, number(above=0), "alphas", "learning rate of the alphas"
+    )
+    alpha_weight_decay: float = setting(
+        1e-3, number(minimum=0), "alphas", "L2 decay, added to the gradient"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
+        if len(set(self.operations)) < len(self.operations):
+            raise InputError(
+                "operations must not name one twice; "
+                f"received {', '.join(self.operations)}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrainConfig(TrainingConfig):
+    """Everything that decides a retraining, but for the genotype."""
+
+    presets = RETRAIN_PRESETS
+
+    cutout: int = setting(16, whole_number(0), "data", CUTOUT_HELP)
+    filters: int = setting(
+        36, whole_number(1), "network", "channels of a node in the first cell"
+    )
+    num_cells: int = setting(20, whole_number(3), "network", "number of cells")
+    drop_path_rate: float = setting(
+        0.2,
+        number(minimum=0, below=1),
+        "network",
+        "share of paths dropped in the last epoch; it rises from 0",
+    )
+    auxiliary: bool = setting(
+        True, on_or_off(), "network", "train with an auxiliary head"
+    )
+    auxiliary_weight: float = setting(
+        0.4, number(minimum=0), "network", "weight of the auxiliary head's loss"
+    )
+    epochs: int = setting(
+        600, whole_number(1), "training", "passes over the training images"
+    )
+    batch_size: int = setting(96, whole_number(1), "training", "images per step")
+    learning_rate: float = setting(
+        0.025, number(above=0), "weights", "learning rate of the first epoch"
+    )
+    learning_rate_min: float = setting(
+        0.0, number(minimum=0), "weights", "learning rate the cosine ends at"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_falling(self, "learning_rate", "learning_rate_min")

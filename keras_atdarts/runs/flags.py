@@ -1,0 +1,134 @@
+"""Command-line flags made from a configuration's settings."""
+
+import argparse
+import dataclasses
+
+from keras_atdarts.errors import InputError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Argument parser whose complaints are `InputError`s, so one line long."""
+
+    def error(self, message):
+        raise InputError(f"{message}. See --help.")
+
+
+def script_parser(description):
+    """Returns a parser for a script's own flags.
+
+    Args:
+        description: String shown at the top of `--help`, line breaks kept.
+    """
+    return OneLineParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def config_parser(config_class, description, argv=None, default_preset="quick"):
+    """Returns a parser with `--preset` and one flag for each setting.
+
+    The script adds its own flags to it, parses, and gives the result to
+    `config_from_arguments`. `--help` shows the values of the chosen preset.
+
+    Args:
+        config_class: A sub-class of `Config`.
+        description: String shown at the top of `--help`, line breaks kept.
+        argv: The words of the command line. Defaults to those of the process.
+        default_preset: The preset where the user names none.
+
+    Example:
+
+    >>> parser = config_parser(SearchConfig, "Searches a cell.", argv)
+    >>> parser.add_argument("--workdir", required=True, help="where to write")
+    >>> arguments = parser.parse_args(argv)
+    >>> config = config_from_arguments(SearchConfig, arguments)
+    """
+    parser = script_parser(description)
+    names = ", ".join(config_class.presets)
+    parser.add_argument(
+        "--preset",
+        default=default_preset,
+        metavar="NAME",
+        help=f"{names}: gives every setting below the value in brackets, "
+        f"which its flag overrides (default: {default_preset})",
+    )
+    add_setting_flags(parser, config_class.preset(find_preset(argv, default_preset)))
+    return parser
+
+
+def config_from_arguments(config_class, arguments):
+    """Returns the preset's configuration with the flags that were given.
+
+    Args:
+        config_class: The class given to `config_parser`.
+        arguments: What the parser returned.
+    """
+    given = {
+        field.name: parse_words(field, getattr(arguments, field.name))
+        for field in dataclasses.fields(config_class)
+        if hasattr(arguments, field.name)
+    }
+    return config_class.preset(arguments.preset, **given)
+
+
+def find_preset(argv, default):
+    """Returns the preset that `argv` names; `--help` needs it before all else."""
+    parser = OneLineParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default=default)
+    return parser.parse_known_args(argv)[0].preset
+
+
+def add_setting_flags(parser, preset):
+    """Adds a flag for each setting of the configuration `preset`."""
+    groups = {}
+    for field in dataclasses.fields(preset):
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        shown = show_value(getattr(preset, field.name))
+        groups[title].add_argument(
+            "--" + field.name.replace("_", "-"),
+            default=argparse.SUPPRESS,
+            help=f"{field.metadata['help']} ({shown})".replace("%", "%%"),
+            **flag_form(field),
+        )
+
+
+def flag_form(field):
+    """Returns the arguments of `add_argument` that depend on the kind of value."""
+    kind = field.metadata["kind"]
+    if field.type is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if kind.choices:
+        return {"metavar": "{" + ",".join(kind.choices) + "}"}
+    metavar = {int: "N", float: "X"}.get(field.type, field.name.split("_")[-1].upper())
+    return {"metavar": metavar, "nargs": "+" if kind.several else None}
+
+
+def show_value(value):
+    """Returns `value` as the user would type it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return "none" if value is None else str(value)
+
+
+def parse_words(field, words):
+    """Returns the value that the user's words stand for.
+
+    What cannot be parsed stays text: the configuration refuses it with the
+    message that says what it expects.
+    """
+    kind = field.metadata["kind"]
+    if field.type is bool:
+        return words
+    try:
+        if not kind.several:
+            return kind.parse(words)
+        values = tuple(kind.parse(word) for word in words)
+        return None if values == (None,) else values
+    except ValueError:
+        return " ".join(words) if kind.several else words

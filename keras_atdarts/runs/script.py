@@ -1,0 +1,57 @@
+"""How a script ends: exit codes and one-line messages."""
+
+import contextlib
+import pathlib
+import sys
+
+from keras_atdarts.errors import InputError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_script(main, argv=None):
+    """Runs a script's `main` and returns the exit code of the process.
+
+    Args:
+        main: Function from the words of the command line to None or an exit code.
+        argv: The words. Defaults to those of the process.
+
+    Returns:
+        What `main` returned (None counts as 0), 2 after an `InputError`, 130
+        after Ctrl-C; the last two with one line on stderr and no traceback.
+
+    Example:
+
+    >>> if __name__ == "__main__":
+    ...     sys.exit(run_script(main))
+    """
+    script = pathlib.Path(sys.argv[0]).name
+    try:
+        return main(argv) or 0
+    except InputError as error:
+        print(f"{script}: error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt as interruption:
+        finished = str(interruption) or "nothing was finished."
+        print(f"\n{script}: interrupted: {finished}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def saying_when_interrupted(finished):
+    """Gives Ctrl-C within the block the message that `run_script` prints.
+
+    Args:
+        finished: Function without arguments, called at the interruption; returns
+            a sentence: what was finished and where it is.
+
+    Example:
+
+    >>> with saying_when_interrupted(lambda: f"3 epochs are in {run.path}."):
+    ...     supernet.fit(...)
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(finished()) from None

@@ -1,0 +1,174 @@
+"""The directory of a run: its files, its creation, its configuration."""
+
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import sys
+import tempfile
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs.provenance import describe_provenance
+
+CONFIG = "config.json"
+HISTORY = "history.csv"
+TENSORBOARD = "tensorboard"
+SPLIT = "split.npz"
+ALPHAS = "alphas.json"
+GENOTYPE = "genotype.json"
+CELLS = "cells"
+SUPERNET = "supernet.keras"
+NETWORK = "network.keras"
+EVALUATION = "evaluation.json"
+
+RUN_FILES = (
+    CONFIG,
+    HISTORY,
+    TENSORBOARD,
+    SPLIT,
+    ALPHAS,
+    GENOTYPE,
+    CELLS,
+    SUPERNET,
+    NETWORK,
+    EVALUATION,
+)
+
+
+class RunDirectory:
+    """The directory of one run. Build it with `create` or `open`.
+
+    Args:
+        path: Path of an existing directory.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    @classmethod
+    def create(cls, path, overwrite=False):
+        """Makes the directory for a new run.
+
+        Args:
+            path: Path of a directory that is empty or does not exist.
+            overwrite: Boolean, whether the files of an earlier run in it are
+                removed. Other files stay. Defaults to False.
+
+        Raises:
+            InputError: where the directory is not empty or cannot be written.
+        """
+        run = cls(path)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run._make_empty(overwrite)
+            with tempfile.TemporaryFile(dir=run.path):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"Cannot write the run to '{path}': {error.strerror}. Give "
+                "--workdir a directory that you may write to."
+            ) from error
+        return run
+
+    @classmethod
+    def open(cls, path, needs=(CONFIG,)):
+        """Returns the directory of an earlier run.
+
+        Args:
+            path: Path of the directory.
+            needs: Names of the files it must hold.
+
+        Raises:
+            InputError: where it is not there or lacks one of them.
+        """
+        run = cls(path)
+        if not run.path.is_dir():
+            raise InputError(
+                f"There is no run in '{path}': expected a directory with "
+                f"{', '.join(needs)}."
+            )
+        for name in needs:
+            if not run.file(name).exists():
+                raise InputError(
+                    f"'{path}' has no {name}: expected the directory of a finished run."
+                )
+        return run
+
+    def file(self, name):
+        """Returns the path of the file `name`, one of the constants above."""
+        return self.path / name
+
+    def write_json(self, name, value):
+        """Writes `value` to the file `name`, atomically."""
+        atomic.write_json(self.file(name), value)
+
+    def read_json(self, name):
+        """Returns what the file `name` holds.
+
+        Raises:
+            InputError: where it cannot be read or is not JSON.
+        """
+        try:
+            return json.loads(self.file(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Cannot read '{self.file(name)}': {error}. Expected the JSON that "
+                "a run writes."
+            ) from error
+
+    def write_config(self, config, dataset_description):
+        """Writes everything that decided this run, for later readers.
+
+        Args:
+            config: The run's `Config`.
+            dataset_description: Dict, from `ImageDataset.description`.
+        """
+        self.write_json(
+            CONFIG,
+            {
+                "command": shlex.join(sys.argv),
+                "kind": type(config).__name__,
+                "config": config.to_dict(),
+                "dataset": dataset_description,
+                **describe_provenance(),
+            },
+        )
+
+    def read_config(self, config_class):
+        """Returns the configuration and the data set's description.
+
+        Args:
+            config_class: The class of the configuration that was written.
+
+        Raises:
+            InputError: where another kind of run, or none, wrote the file.
+        """
+        saved = self.read_json(CONFIG)
+        if not isinstance(saved, dict) or saved.get("kind") != config_class.__name__:
+            kind = saved.get("kind") if isinstance(saved, dict) else None
+            raise InputError(
+                f"'{self.file(CONFIG)}' is not of the expected kind of run: "
+                f"expected {config_class.__name__}, received {kind}."
+            )
+        return config_class.from_dict(saved["config"]), saved["dataset"]
+
+    def _make_empty(self, overwrite):
+        if not any(self.path.iterdir()):
+            return
+        if not overwrite:
+            raise InputError(
+                f"'{self.path}' is not empty. Give --workdir another directory, or "
+                "add --overwrite to replace the run in it."
+            )
+        for name in RUN_FILES:
+            remove(self.file(name))
+
+
+def remove(path):
+    """Removes the file or directory `path`, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()

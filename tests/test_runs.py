@@ -1,0 +1,334 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.runs import atomic, workdir
+from keras_atdarts.runs.callbacks import GenotypeHistory, record_callbacks
+from keras_atdarts.runs.configs import RetrainConfig, SearchConfig
+from keras_atdarts.runs.flags import config_from_arguments, config_parser
+from keras_atdarts.runs.script import run_script, saying_when_interrupted
+from keras_atdarts.runs.workdir import RunDirectory
+
+CONFIGS = (SearchConfig, RetrainConfig)
+PRESETS = [(config, name) for config in CONFIGS for name in config.presets]
+FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(config)]
+
+
+def field_name(value):
+    return value.name if isinstance(value, dataclasses.Field) else value.__name__
+
+
+def parse(config_class, *argv):
+    parser = config_parser(config_class, "A script.", argv)
+    return config_from_arguments(config_class, parser.parse_args(argv))
+
+
+def another_value(field, value):
+    """Returns a value that the field accepts and that is not `value`."""
+    kind = field.metadata["kind"]
+    if field.type is bool:
+        return not value
+    candidates = [kind.choices, ((5, 7),), ("x",), (("a", "b"),), (0.01, 0.002, 3, 7)]
+    for candidate in (each for group in candidates for each in group or ()):
+        if kind.accepts(candidate) and candidate != value:
+            return candidate
+    raise AssertionError(f"no other value known for {field.name}")
+
+
+def as_flags(field, value):
+    flag = field.name.replace("_", "-")
+    if isinstance(value, bool):
+        return ["--" + flag if value else "--no-" + flag]
+    words = value if isinstance(value, tuple) else (value,)
+    return ["--" + flag, *map(str, words)]
+
+
+@pytest.mark.parametrize(("config_class", "name"), PRESETS)
+def test_preset_states_only_what_it_changes(config_class, name):
+    config = config_class.preset(name)
+    default = config_class()
+    for field, value in config_class.presets[name].items():
+        assert getattr(config, field) == value
+        assert getattr(default, field) != value
+
+
+@pytest.mark.parametrize(("config_class", "name"), PRESETS)
+def test_config_survives_json(config_class, name):
+    config = config_class.preset(name, image_size=(30, 31))
+    assert config_class.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_paper_presets_are_those_of_the_paper():
+    search = SearchConfig.preset("paper")
+    assert (search.dataset, search.epochs, search.batch_size) == ("cifar10", 50, 128)
+    assert (search.alpha_optimizer, search.alpha_learning_rate) == ("sgd", 0.1)
+    assert (search.filters, search.num_cells) == (16, 8)
+    retrain = RetrainConfig.preset("paper")
+    assert (retrain.epochs, retrain.batch_size) == (600, 128)
+    assert (retrain.filters, retrain.num_cells) == (36, 20)
+
+
+@pytest.mark.parametrize(("config_class", "field"), FIELDS, ids=field_name)
+def test_every_flag_overrides_every_preset(config_class, field):
+    for name in config_class.presets:
+        preset = config_class.preset(name)
+        value = another_value(field, getattr(preset, field.name))
+        received = parse(config_class, "--preset", name, *as_flags(field, value))
+        assert received == dataclasses.replace(preset, **{field.name: value})
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_no_flags_give_the_quick_preset(config_class):
+    assert parse(config_class) == config_class.preset("quick")
+
+
+@pytest.mark.parametrize("name", ["image_size", "steps_per_epoch", "data_dir"])
+def test_optional_flag_takes_none(name):
+    assert (
+        getattr(parse(SearchConfig, "--" + name.replace("_", "-"), "none"), name)
+        is None
+    )
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_help_names_every_setting_and_the_presets_values(config_class, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        parse(config_class, "--help", "--preset", "paper")
+    assert exit_info.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(config_class):
+        assert f"--{field.name.replace('_', '-')} " in shown
+        assert " ".join(field.metadata["help"].split()) in shown
+    assert "(cifar10)" in shown and "(128)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("epochs", 0, "at least 1"),
+        ("epochs", 2.0, "whole number"),
+        ("epochs", True, "whole number"),
+        ("num_cells", 2, "at least 3"),
+        ("seed", -1, "at least 0"),
+        ("image_size", (32,), "2 values"),
+        ("image_size", [32, 32], "2 values"),
+        ("image_size", (32, 0), "at least 1"),
+        ("weight_fraction", 0.0, "above 0 and below 1"),
+        ("weight_fraction", 1.0, "above 0 and below 1"),
+        ("momentum", 1.0, "at least 0 and below 1"),
+        ("clip_norm", float("nan"), "above 0"),
+        ("clip_norm", float("inf"), "above 0"),
+        ("weight_decay", "much", "number"),
+        ("flip", 1, "True or False"),
+        ("dataset", "", "non-empty"),
+        ("operations", (), "one or more"),
+        ("operations", "none", "one or more"),
+        ("operations", ("none", "none"), "twice"),
+        ("alpha_optimizer", "rmsprop", "adam, sgd"),
+        ("weight_learning_rate_min", 0.5, "weight_learning_rate"),
+    ],
+)
+def test_bad_value_is_refused(name, value, expected):
+    with pytest.raises(InputError) as error:
+        SearchConfig(**{name: value})
+    message = str(error.value)
+    assert name in message and expected in message and "received" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--epochs", "many"], "epochs must be a whole number"),
+        (["--image-size", "3"], "image_size must be 2 values"),
+        (["--preset", "papr"], "Did you mean 'paper'?"),
+        (["--epoch", "3"], "--epoch"),
+        (["--epochs"], "--epochs"),
+    ],
+)
+def test_bad_flag_is_one_line_and_code_2(argv, expected, capsys):
+    assert run_script(lambda argv: parse(SearchConfig, *argv), argv) == 2
+    message = capsys.readouterr().err
+    assert expected in message and ": error: " in message
+    assert message.count("\n") == 1
+
+
+def test_run_script_passes_the_code_of_main():
+    assert run_script(lambda argv: None) == 0
+    assert run_script(lambda argv: 1) == 1
+
+
+def test_unexpected_errors_keep_their_traceback():
+    def main(argv):
+        raise ValueError("a fault of the program")
+
+    with pytest.raises(ValueError, match="fault"):
+        run_script(main)
+
+
+def test_interruption_says_what_was_finished():
+    program = (
+        "import sys, time\n"
+        "from keras_atdarts.runs.script import run_script, saying_when_interrupted\n"
+        "def main(argv):\n"
+        "    with saying_when_interrupted(lambda: '3 epochs are in runs/a.'):\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "sys.exit(run_script(main))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted: 3 epochs are in runs/a." in message
+    assert "Traceback" not in message
+
+
+def test_interruption_message_does_not_hide_errors():
+    with pytest.raises(InputError), saying_when_interrupted(lambda: "much"):
+        raise InputError("bad")
+
+
+def test_workdir_is_made_with_its_parents(tmp_path):
+    run = RunDirectory.create(tmp_path / "runs" / "a")
+    assert run.path.is_dir() and not any(run.path.iterdir())
+    RunDirectory.create(run.path)
+
+
+def test_workdir_that_is_not_empty_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="--overwrite"):
+        RunDirectory.create(tmp_path)
+
+
+def test_overwriting_removes_only_the_files_of_a_run(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / workdir.TENSORBOARD / "train").mkdir(parents=True)
+    (tmp_path / workdir.CONFIG).write_text("{}")
+    RunDirectory.create(tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_workdir_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="Cannot write the run to"):
+        RunDirectory.create(tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_workdir_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="Permission denied"):
+        RunDirectory.create(tmp_path)
+
+
+def test_missing_or_unfinished_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no run"):
+        RunDirectory.open(tmp_path / "absent")
+    with pytest.raises(InputError, match="network.keras"):
+        RunDirectory.open(tmp_path, needs=[workdir.NETWORK])
+
+
+def test_config_of_a_run_is_complete_and_comes_back(tmp_path):
+    run = RunDirectory.create(tmp_path)
+    config = SearchConfig.preset("cpu", image_size=(9, 8))
+    run.write_config(config, {"name": "clothes"})
+    assert run.read_config(SearchConfig) == (config, {"name": "clothes"})
+    saved = run.read_json(workdir.CONFIG)
+    assert saved["versions"].keys() >= {"python", "keras", "tensorflow", "numpy"}
+    assert saved["versions"]["keras"] == keras.__version__
+    assert saved.keys() >= {"command", "date", "git_revision", "platform"}
+    with pytest.raises(InputError, match="expected RetrainConfig"):
+        run.read_config(RetrainConfig)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+def test_damaged_config_is_refused(tmp_path, content):
+    (tmp_path / workdir.CONFIG).write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match="config.json"):
+        RunDirectory(tmp_path).read_config(SearchConfig)
+
+
+def test_config_with_unknown_setting_is_refused():
+    with pytest.raises(InputError, match="Did you mean 'epochs'"):
+        SearchConfig.from_dict({"epoch": 3})
+
+
+def test_interrupted_write_leaves_the_previous_file(tmp_path):
+    path = tmp_path / "alphas.json"
+    atomic.write_json(path, [1])
+    with pytest.raises(RuntimeError), atomic.replacing(path) as partial:
+        partial.write_text("[1, 2")
+        assert partial.suffix == path.suffix
+        raise RuntimeError
+    assert json.loads(path.read_text()) == [1]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Searcher(keras.Model):
+    """Stands for a supernet: its one alpha grows by one each time it is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.reads = 0
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    def labelled_alphas(self):
+        self.reads += 1
+        edges = {(0, 0): {"none": np.float32(self.reads), "skip_connect": 0.5}}
+        return {"normal": edges, "reduction": edges}
+
+
+def derive_skips(alphas):
+    edge = types.SimpleNamespace(operation="skip_connect", source=1)
+    other = types.SimpleNamespace(operation="sep_conv_3x3", source=2)
+    cell = types.SimpleNamespace(nodes=((edge, edge), (edge, other)))
+    first = alphas["normal"][0, 0]["none"]
+    return types.SimpleNamespace(
+        normal=cell, reduction=cell, to_dict=lambda: {"first": float(first)}
+    )
+
+
+def test_callbacks_record_every_epoch(tmp_path, capsys):
+    run = RunDirectory.create(tmp_path)
+    history = GenotypeHistory(run.file(workdir.ALPHAS), derive_skips)
+    model = Searcher()
+    model.compile("sgd", "mse")
+    model.fit(
+        np.ones((4, 1)),
+        np.ones((4, 1)),
+        epochs=2,
+        callbacks=[*record_callbacks(run), history],
+    )
+    epochs = run.read_json(workdir.ALPHAS)
+    assert [entry["epoch"] for entry in epochs] == [0, 1]
+    assert epochs[1]["alphas"]["reduction"] == {
+        "0<-0": {"none": 2.0, "skip_connect": 0.5}
+    }
+    assert epochs[1]["genotype"] == {"first": 2.0} == history.genotype.to_dict()
+    lines = run.file(workdir.HISTORY).read_text().splitlines()
+    assert len(lines) == 3 and lines[0].startswith("epoch,")
+    assert any(run.file(workdir.TENSORBOARD).rglob("events*"))
+    shown = capsys.readouterr().out
+    bar, cells = shown.index("1/1"), shown.index("normal:")
+    assert bar < cells
+    assert "skip_connect(c_k-1) + sep_conv_3x3(0)" in shown
+    assert "[3 skip_connect]" in shown
