@@ -1,0 +1,316 @@
+"""Building blocks of operations and cells.
+
+Edges that leave one node of a cell read the same tensor. The blocks therefore
+work on all of them at once: a weight has a leading axis of `num_edges`, and a
+result is a list with one tensor per edge. With `num_edges=1` they are ordinary
+layers, and the derived network uses them so.
+"""
+
+import functools
+import math
+
+import keras
+import tensorflow as tf
+
+from keras_atdarts import kernels
+
+MOMENTUM = 0.9  # PyTorch's 0.1.
+EPSILON = 1e-5
+
+
+def uniform_initializer(fan_in):
+    """PyTorch's default for convolutions and dense layers, which DARTS uses."""
+    limit = 1 / math.sqrt(fan_in)
+    return keras.initializers.RandomUniform(-limit, limit)
+
+
+class SharedInput:
+    """The tensor at a node, with what its outgoing edges share computed once.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+    """
+
+    def __init__(self, x):
+        self.x = x
+
+    @functools.cached_property
+    def relu(self):
+        return tf.nn.relu(self.x)
+
+    @functools.cached_property
+    def even(self):
+        return kernels.subsample_even(self.relu)
+
+    @functools.cached_property
+    def odd(self):
+        return kernels.subsample_odd(self.relu)
+
+
+class EdgeLayer(keras.layers.Layer):
+    """Base of layers that work on `num_edges` edges at once.
+
+    Args:
+        num_edges: Integer, how many edges leave the node.
+        affine: Boolean, whether batch norms learn a scale and an offset. The
+            supernet's do not: they would rescale the alphas away.
+    """
+
+    def __init__(self, num_edges=1, affine=True, **kwargs):
+        super().__init__(**kwargs)
+        self.num_edges = num_edges
+        self.affine = affine
+
+    def add_edge_weight(self, name, shape, fan_in):
+        """Adds a weight `(num_edges, *shape)`, each edge with its own values."""
+        return self.add_weight(
+            name=name,
+            shape=(self.num_edges, *shape),
+            initializer=uniform_initializer(fan_in),
+        )
+
+    def add_batch_normalization(self, filters, num_edges=None, affine=None):
+        """Returns a built batch norm of `filters` channels for the edges."""
+        layer = BatchNormalization(
+            num_edges=self.num_edges if num_edges is None else num_edges,
+            affine=self.affine if affine is None else affine,
+            dtype=self.dtype_policy,
+        )
+        layer.build((None, None, None, filters))
+        return layer
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "num_edges": self.num_edges, "affine": self.affine}
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class BatchNormalization(keras.layers.Layer):
+    """Batch normalization of one tensor per edge, optionally weighted.
+
+    An alpha is passed as the scale of the batch norm it would follow: the
+    weighting is free, and the gradient of alpha is the sum of the scale's.
+    Running statistics are those of PyTorch (momentum 0.1, unbiased variance).
+
+    Args:
+        num_edges: Integer, the number of tensors.
+        affine: Boolean, whether a scale and an offset are learned.
+
+    Call arguments:
+        tensors: List of `num_edges` tensors `(batch, height, width, channels)`.
+        weights: Optional list of `num_edges` scalar tensors that multiply the
+            results.
+        training: Boolean, whether the statistics are those of the batch.
+
+    Input shape:
+        Each tensor: `(batch, height, width, channels)`.
+
+    Output shape:
+        The same, as a list.
+
+    Reference:
+        Ioffe, Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167
+    """
+
+    def __init__(self, num_edges=1, affine=True, **kwargs):
+        super().__init__(**kwargs)
+        self.num_edges = num_edges
+        self.affine = affine
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        shape = (self.num_edges, channels)
+        self.moving_mean = self._add_statistic("moving_mean", shape, "zeros")
+        self.moving_variance = self._add_statistic("moving_variance", shape, "ones")
+        if self.affine:
+            self.gamma = self.add_weight(
+                name="gamma", shape=shape, initializer="ones", autocast=False
+            )
+            self.beta = self.add_weight(
+                name="beta", shape=shape, initializer="zeros", autocast=False
+            )
+        self.channels = channels
+
+    def _add_statistic(self, name, shape, initializer):
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            trainable=False,
+            autocast=False,
+            aggregation="mean",  # Replicas see different batches.
+        )
+
+    def call(self, tensors, weights=None, training=None):
+        scales, offsets = self._scales_and_offsets(weights)
+        if not training:
+            return self._normalize_frozen(tensors, scales, offsets)
+        results, means, variances = [], [], []
+        for x, scale, offset in zip(tensors, scales, offsets, strict=True):
+            result, mean, variance = kernels.batch_normalization(
+                x, scale, offset, EPSILON
+            )
+            results.append(result)
+            means.append(mean)
+            variances.append(variance)
+        self._update(self.moving_mean, tf.stack(means))
+        self._update(self.moving_variance, tf.stack(variances))
+        return results
+
+    def _normalize_frozen(self, tensors, scales, offsets):
+        means = tf.unstack(self.moving_mean)
+        variances = tf.unstack(self.moving_variance)
+        return [
+            kernels.frozen_batch_normalization(*values, EPSILON)
+            for values in zip(tensors, scales, offsets, means, variances, strict=True)
+        ]
+
+    def _scales_and_offsets(self, weights):
+        if self.affine:
+            scales, offsets = tf.unstack(self.gamma), tf.unstack(self.beta)
+        else:
+            scales = [tf.ones(self.channels, self.variable_dtype)] * self.num_edges
+            offsets = [tf.zeros(self.channels, self.variable_dtype)] * self.num_edges
+        if weights is None:
+            return scales, offsets
+        return (
+            [weight * scale for weight, scale in zip(weights, scales, strict=True)],
+            [weight * offset for weight, offset in zip(weights, offsets, strict=True)]
+            if self.affine
+            else offsets,
+        )
+
+    def _update(self, statistic, value):
+        statistic.assign(MOMENTUM * statistic + (1 - MOMENTUM) * value)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "num_edges": self.num_edges, "affine": self.affine}
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class ReLUConvBN(keras.layers.Layer):
+    """ReLU, 1x1 convolution, batch norm: brings a cell's input to its filters.
+
+    Args:
+        filters: Integer, the output channels.
+        affine: Boolean, whether the batch norm learns a scale and an offset.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, height, width, filters)`.
+
+    Reference:
+        Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
+    """
+
+    def __init__(self, filters, affine=True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.affine = affine
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(channels, self.filters),
+            initializer=uniform_initializer(fan_in=channels),
+        )
+        self.normalization = BatchNormalization(
+            affine=self.affine, dtype=self.dtype_policy
+        )
+        self.normalization.build((*input_shape[:-1], self.filters))
+
+    def call(self, inputs, training=None):
+        x = kernels.pointwise_convolution(tf.nn.relu(inputs), self.kernel)
+        return self.normalization([x], training=training)[0]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "filters": self.filters, "affine": self.affine}
+
+
+def halved(size):
+    """The size after stride 2 with symmetric padding; unknown stays unknown."""
+    return None if size is None else (size + 1) // 2
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class FactorizedReduce(EdgeLayer):
+    """Halves height and width: two 1x1 convolutions of shifted pixels, batch norm.
+
+    Args:
+        filters: Integer, the output channels: half from the even pixels, half
+            from the odd ones. Odd sizes are rounded up, with zeros beyond the
+            last pixel.
+        num_edges: Integer, how many edges read the tensor.
+        affine: Boolean, whether the batch norm learns a scale and an offset.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, ceil(height / 2), ceil(width / 2), filters)`.
+
+    Reference:
+        Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
+    """
+
+    def __init__(self, filters, num_edges=1, affine=True, **kwargs):
+        super().__init__(num_edges=num_edges, affine=affine, **kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        half = self.filters // 2
+        self.even_kernel = self.add_edge_weight(
+            "even_kernel", (channels, half), fan_in=channels
+        )
+        self.odd_kernel = self.add_edge_weight(
+            "odd_kernel", (channels, self.filters - half), fan_in=channels
+        )
+        self.normalization = self.add_batch_normalization(self.filters)
+
+    def call(self, inputs, training=None):
+        return self.reduce(SharedInput(inputs), training=training)[0]
+
+    def reduce(self, shared, weights=None, training=None):
+        """Reduces the tensor of a node for every edge that leaves it.
+
+        Args:
+            shared: The node's `SharedInput`.
+            weights: Optional list of `num_edges` scalars, see
+                `BatchNormalization`.
+            training: Boolean, as for batch norm.
+
+        Returns:
+            List of `num_edges` tensors.
+        """
+        reduced = [
+            tf.concat(
+                [
+                    kernels.pointwise_convolution(shared.even, even_kernel),
+                    kernels.pointwise_convolution(shared.odd, odd_kernel),
+                ],
+                axis=-1,
+            )
+            for even_kernel, odd_kernel in zip(
+                tf.unstack(self.even_kernel), tf.unstack(self.odd_kernel), strict=True
+            )
+        ]
+        return self.normalization(reduced, weights=weights, training=training)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, halved(height), halved(width), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}

@@ -1,0 +1,388 @@
+"""Cells: what the supernet and the derived network share, and the search cell.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
+    sections 2.1 and 2.2.
+"""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_atdarts import kernels
+from keras_atdarts.blocks import BatchNormalization
+from keras_atdarts.blocks import FactorizedReduce
+from keras_atdarts.blocks import ReLUConvBN
+from keras_atdarts.blocks import SharedInput
+from keras_atdarts.blocks import halved
+from keras_atdarts.blocks import uniform_initializer
+from keras_atdarts.errors import InputError
+from keras_atdarts.operations import build_operation
+
+NUM_INPUTS = 2  # Every cell reads the outputs of the two cells before it.
+CELL_TYPES = ("normal", "reduction")
+
+
+class CellPlan(NamedTuple):
+    """What a cell's place in the network says of it."""
+
+    filters: int
+    reduction: bool
+    after_reduction: bool
+
+
+def cell_plan(num_cells, filters, after_reduction=False):
+    """Returns the `CellPlan` of each cell; those at one and two thirds reduce.
+
+    Args:
+        num_cells: Integer, at least 3.
+        filters: Integer, of the first cells; doubled by each reduction.
+        after_reduction: Boolean, whether the stem's second output is half the
+            size of its first one.
+
+    Raises:
+        InputError: There are too few cells for two reductions.
+    """
+    if num_cells < 3:
+        raise InputError(
+            "A network needs at least 3 cells, of which two reduce. "
+            f"Received: num_cells={num_cells}."
+        )
+    plans = []
+    for index in range(num_cells):
+        reduction = index in (num_cells // 3, 2 * num_cells // 3)
+        filters = 2 * filters if reduction else filters
+        plans.append(CellPlan(filters, reduction, after_reduction))
+        after_reduction = reduction
+    return plans
+
+
+def cell_edges(num_nodes):
+    """Returns the edges `(node, source)` of a cell, node by node.
+
+    Sources 0 and 1 are the cell's inputs, source `2 + i` is node `i`.
+    """
+    return [
+        (node, source)
+        for node in range(num_nodes)
+        for source in range(NUM_INPUTS + node)
+    ]
+
+
+def check_image_shape(image_shape, num_reductions=2):
+    """Raises `InputError` if images are too small for the reductions."""
+    height, width = image_shape[:2]
+    smallest = 2 ** (num_reductions + 1)
+    if min(height, width) < smallest:
+        raise InputError(
+            f"Images of {height}x{width} pixels are too small for {num_reductions} "
+            f"reductions: each side needs at least {smallest} pixels. "
+            "Resize them with --image-size."
+        )
+
+
+def input_layer(filters, halve, affine, **kwargs):
+    """Returns the layer that brings a cell's input to its size and filters.
+
+    Args:
+        filters: Integer, the cell's filters.
+        halve: Boolean, whether the input has twice the cell's height and width:
+            the output of cell k-2 has, when cell k-1 reduced.
+        affine: Boolean, whether the batch norm is affine.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+    block = FactorizedReduce if halve else ReLUConvBN
+    return block(filters, affine=affine, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class Stem(keras.layers.Layer):
+    """3x3 convolution and batch norm, before the first cell.
+
+    Args:
+        filters: Integer, the output channels.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, height, width, filters)`.
+    """
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(3, 3, channels, self.filters),
+            initializer=uniform_initializer(fan_in=9 * channels),
+        )
+        self.normalization = BatchNormalization(dtype=self.dtype_policy)
+        self.normalization.build(self.compute_output_shape(input_shape))
+
+    def call(self, inputs, training=None):
+        x = kernels.convolution(inputs, tf.convert_to_tensor(self.kernel))
+        return self.normalization([x], training=training)[0]
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class MixingWeights:
+    """The softmaxed alphas of one cell type.
+
+    Not a tensor but an object, so that Keras hands it to layers as it is, in
+    float32 also under mixed precision.
+
+    Args:
+        alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
+        num_nodes: Integer.
+    """
+
+    def __init__(self, alphas, num_nodes):
+        weights = tf.nn.softmax(alphas, axis=-1)
+        num_edges, num_operations = weights.shape
+        flat = tf.unstack(tf.reshape(weights, [-1]), num_edges * num_operations)
+        self._of_edge = {
+            edge: flat[i * num_operations : (i + 1) * num_operations]
+            for i, edge in enumerate(cell_edges(num_nodes))
+        }
+
+    def leaving(self, source):
+        """Returns, per operation, the weights of the edges that leave a source."""
+        edges = [
+            weights
+            for (_, start), weights in self._of_edge.items()
+            if start == source
+        ]
+        return [list(column) for column in zip(*edges, strict=True)]
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class MixedOperation(keras.layers.Layer):
+    """All candidate operations on the edges that leave one node.
+
+    DARTS mixes per edge. The edges that leave a node read the same tensor, so
+    that they are computed together here and share what does not depend on their
+    weights; with `num_edges=1` this is the mixed operation of the paper.
+
+    Args:
+        operations: Tuple of operation names.
+        filters: Integer, the channels of input and output.
+        strides: Integer, 1, or 2 to halve height and width.
+        num_edges: Integer, how many edges leave the node.
+
+    Call arguments:
+        inputs: Tensor `(batch, height, width, filters)`.
+        weights: Per operation, a list of `num_edges` scalar tensors.
+        training: Boolean, as for batch norm.
+
+    Input shape:
+        `(batch, height, width, filters)`.
+
+    Output shape:
+        List of `num_edges` lists of tensors
+        `(batch, ceil(height / strides), ceil(width / strides), filters)`, whose
+        sum is the mixture on the edge. The sum is left to the node, which adds
+        up all its edges at once.
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
+    """
+
+    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
+        super().__init__(**kwargs)
+        self.operations = tuple(operations)
+        self.filters = filters
+        self.strides = strides
+        self.num_edges = num_edges
+        self.candidates = [
+            build_operation(
+                name,
+                filters,
+                strides,
+                num_edges=num_edges,
+                search=True,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name in self.operations
+        ]
+
+    def build(self, input_shape):
+        for candidate in self.candidates:
+            candidate.build(input_shape)
+
+    def call(self, inputs, weights=None, training=None):
+        shared = SharedInput(inputs)
+        terms = [
+            candidate.mix(shared, of_operation, training)
+            for candidate, of_operation in zip(self.candidates, weights, strict=True)
+            if not candidate.is_zero  # Its weight counts in the softmax only.
+        ]
+        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "operations": self.operations,
+            "filters": self.filters,
+            "strides": self.strides,
+            "num_edges": self.num_edges,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class SearchCell(keras.layers.Layer):
+    """A cell in which every edge carries the mixture of all operations.
+
+    Args:
+        filters: Integer, the channels of each node.
+        operations: Tuple of operation names.
+        num_nodes: Integer, the intermediate nodes.
+        reduction: Boolean, whether edges from the cell's inputs have stride 2.
+        after_reduction: Boolean, whether the cell before is a reduction cell.
+
+    Call arguments:
+        inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
+        weights: `MixingWeights` of the cell's type.
+        training: Boolean, as for batch norm.
+
+    Output shape:
+        `(batch, height, width, num_nodes * filters)`, halved in a reduction cell.
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, section 2.1.
+    """
+
+    def __init__(
+        self,
+        filters,
+        operations,
+        num_nodes=4,
+        reduction=False,
+        after_reduction=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.operations = tuple(operations)
+        self.num_nodes = num_nodes
+        self.reduction = reduction
+        self.after_reduction = after_reduction
+        self.cell_type = CELL_TYPES[reduction]
+        self.input_layers = [
+            input_layer(filters, halve, affine=False, dtype=self.dtype_policy)
+            for halve in (after_reduction, False)
+        ]
+        self.mixed_operations = [
+            self._mixed_operation(source) for source in range(num_nodes + 1)
+        ]
+
+    def _mixed_operation(self, source):
+        return MixedOperation(
+            self.operations,
+            self.filters,
+            strides=2 if self.reduction and source < NUM_INPUTS else 1,
+            num_edges=len(self._targets(source)),
+            name=f"mixed_operation_{source}",
+            dtype=self.dtype_policy,
+        )
+
+    def _targets(self, source):
+        """The nodes that read a source; the last node is read by none."""
+        edges = cell_edges(self.num_nodes)
+        return [node for node, start in edges if start == source]
+
+    def build(self, input_shape):
+        for layer, shape in zip(self.input_layers, input_shape, strict=True):
+            layer.build(shape)
+        shape = self.input_layers[1].compute_output_shape(input_shape[1])
+        for source, mixed_operation in enumerate(self.mixed_operations):
+            mixed_operation.build(shape)
+            if source == 1 and self.reduction:
+                shape = mixed_operation.candidates[0].compute_output_shape(shape)
+
+    def call(self, inputs, weights=None, training=None):
+        states = [
+            layer(x, training=training)
+            for layer, x in zip(self.input_layers, inputs, strict=True)
+        ]
+        terms = [[] for _ in range(self.num_nodes)]
+        for source, mixed_operation in enumerate(self.mixed_operations):
+            if source >= NUM_INPUTS:  # All edges to this node are known by now.
+                states.append(tf.add_n(terms[source - NUM_INPUTS]))
+            mixtures = mixed_operation(
+                states[source], weights=weights.leaving(source), training=training
+            )
+            for node, mixture in zip(self._targets(source), mixtures, strict=True):
+                terms[node].extend(mixture)
+        states.append(tf.add_n(terms[-1]))
+        return tf.concat(states[NUM_INPUTS:], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape[1]
+        if self.reduction:
+            height, width = halved(height), halved(width)
+        return (batch, height, width, self.num_nodes * self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "operations": self.operations,
+            "num_nodes": self.num_nodes,
+            "reduction": self.reduction,
+            "after_reduction": self.after_reduction,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class Classifier(keras.layers.Layer):
+    """Mean over pixels and a dense layer, in float32 under mixed precision.
+
+    Args:
+        num_classes: Integer.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        Logits `(batch, num_classes)`.
+    """
+
+    def __init__(self, num_classes, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(channels, self.num_classes),
+            initializer=uniform_initializer(fan_in=channels),
+            autocast=False,
+        )
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(self.num_classes,),
+            initializer=uniform_initializer(fan_in=channels),
+            autocast=False,
+        )
+
+    def call(self, inputs):
+        pooled = tf.reduce_mean(tf.cast(inputs, self.variable_dtype), axis=[1, 2])
+        return tf.matmul(pooled, self.kernel) + self.bias
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}

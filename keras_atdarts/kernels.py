@@ -1,0 +1,136 @@
+"""Tensor functions with the reference's arithmetic, on `(batch, height, width, channels)`.
+
+TensorFlow's own `"SAME"` padding is asymmetric at stride 2, where DARTS pads
+`kernel_size // 2` on every side. Everything that depends on this, or on which
+formulation is fast, is in this file; layers only combine it.
+"""
+
+import tensorflow as tf
+
+
+def is_even(size):
+    """Whether a static size is known to be even; unknown sizes (`None`) are not."""
+    return size is not None and size % 2 == 0
+
+
+def subsample_even(x):
+    """Returns `x[:, ::2, ::2]`; as a 1x1 pool it is far faster, backward too."""
+    return tf.nn.max_pool2d(x, ksize=1, strides=2, padding="VALID")
+
+
+def subsample_odd(x):
+    """Returns `x[:, 1::2, 1::2]`, with zeros where an odd size has no last pixel.
+
+    Both subsamplings thus have `ceil(size / 2)` pixels. The reference fails at
+    odd sizes; at even ones this is exactly its shifted view.
+    """
+    shifted = x[:, 1:, 1:, :]
+    if not (is_even(x.shape[1]) and is_even(x.shape[2])):
+        shifted = tf.pad(shifted, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    return subsample_even(shifted)
+
+
+def pad_symmetric(x, margin):
+    """Returns `x` with `margin` zeros added on each side of height and width."""
+    return tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
+
+
+def convolution(x, kernel, strides=1):
+    """Convolves with symmetric padding of `kernel_size // 2`.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        kernel: Tensor `(size, size, channels, filters)`, `size` odd.
+        strides: Integer, 1 or 2.
+
+    Returns:
+        Tensor `(batch, ceil(height / strides), ceil(width / strides), filters)`.
+    """
+    if strides == 1:
+        return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+    padded = pad_symmetric(x, kernel.shape[0] // 2)
+    return tf.nn.conv2d(padded, kernel, strides=strides, padding="VALID")
+
+
+def pointwise_convolution(x, kernel):
+    """Convolves 1x1, as a matrix product: `kernel` is `(channels, filters)`."""
+    return tf.tensordot(x, kernel, axes=1)
+
+
+def depthwise_convolution(x, kernel, strides=1, dilation_rate=1):
+    """Convolves each channel by itself with symmetric padding.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        kernel: Tensor `(size, size, channels, 1)`, `size` odd.
+        strides: Integer, 1 or 2.
+        dilation_rate: Integer, 1 or 2.
+
+    Returns:
+        Tensor `(batch, ceil(height / strides), ceil(width / strides), channels)`.
+    """
+    if strides == 2 and dilation_rate == 2:
+        # Only even pixels are ever read: a plain convolution on their grid.
+        return depthwise_convolution(subsample_even(x), kernel)
+    if strides == 1:
+        return tf.nn.depthwise_conv2d(
+            x,
+            kernel,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+            dilations=[dilation_rate, dilation_rate],
+        )
+    # Padding inside the op (EXPLICIT) sends its gradients to slow kernels.
+    padded = pad_symmetric(x, kernel.shape[0] // 2)
+    return tf.nn.depthwise_conv2d(
+        padded, kernel, strides=[1, strides, strides, 1], padding="VALID"
+    )
+
+
+def max_pool(x, strides=1):
+    """Pools 3x3 with symmetric padding; strided, the even pixels of stride 1."""
+    pooled = tf.nn.max_pool2d(x, ksize=3, strides=1, padding="SAME")
+    return pooled if strides == 1 else subsample_even(pooled)
+
+
+def average_pool(x, strides=1):
+    """Pools 3x3 with symmetric padding that is not counted in the average."""
+    pooled = tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME")
+    return pooled if strides == 1 else subsample_even(pooled)
+
+
+def batch_normalization(x, scale, offset, epsilon):
+    """Normalises by the statistics of the batch.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        scale: Tensor `(channels,)`, float32 (float64 for a float64 `x`).
+        offset: Like `scale`.
+        epsilon: Float added to the variance.
+
+    Returns:
+        The normalised tensor, and the mean and the unbiased variance of the batch,
+        which are what PyTorch's running statistics average.
+    """
+    if x.dtype == tf.float64:  # The fused kernel knows no float64.
+        return _plain_batch_normalization(x, scale, offset, epsilon)
+    empty = tf.zeros([0], tf.float32)
+    # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
+    fused = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=scale, offset=offset, mean=empty, variance=empty, epsilon=epsilon
+    )
+    return fused.y, fused.batch_mean, fused.batch_variance
+
+
+def _plain_batch_normalization(x, scale, offset, epsilon):
+    mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
+    normalized = tf.nn.batch_normalization(x, mean, variance, offset, scale, epsilon)
+    count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
+    return normalized, mean, variance * count / tf.maximum(count - 1, 1)
+
+
+def frozen_batch_normalization(x, scale, offset, mean, variance, epsilon):
+    """Normalises by given statistics; shapes as in `batch_normalization`."""
+    factor = scale * tf.math.rsqrt(variance + epsilon)
+    shift = offset - mean * factor
+    return x * tf.cast(factor, x.dtype) + tf.cast(shift, x.dtype)

@@ -1,0 +1,190 @@
+"""PyTorch's SGD and Adam, in which weight decay is coupled: part of the gradient.
+
+Keras' own `weight_decay` is decoupled, its momentum carries the learning rate of
+earlier steps, and its Adam places epsilon elsewhere; the published results and
+the second-order virtual step rest on the forms below. Gradients are clipped
+(`clip_norm`) before the decay is added, as in the reference.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class Optimizer(keras.optimizers.Optimizer):
+    """Base that clips the gradient of the whole batch, on any number of replicas.
+
+    Keras clips what one replica sees and then sums over replicas. Here the
+    gradients are summed first (Keras' losses are divided by the number of
+    replicas already), so that several devices step exactly as one would.
+
+    Args:
+        learning_rate: Float or `LearningRateSchedule`.
+        clip_norm: Optional float, the largest global norm of the gradients.
+        coupled_weight_decay: Float, added to the clipped gradient as `decay * w`.
+        **kwargs: Of `keras.optimizers.Optimizer`.
+    """
+
+    def __init__(
+        self, learning_rate, clip_norm=None, coupled_weight_decay=0.0, **kwargs
+    ):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.clip_norm = clip_norm
+        self.coupled_weight_decay = coupled_weight_decay
+
+    def apply(self, grads, trainable_variables=None):
+        grads = list(grads)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        if self.clip_norm is not None:
+            grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
+        if replicas > 1:  # Keras sums the replicas' equal gradients once more.
+            grads = [gradient / replicas for gradient in grads]
+        super().apply(grads, trainable_variables)
+
+    def decayed(self, gradient, variable):
+        """Returns the gradient with the weight decay added."""
+        decay = ops.cast(self.coupled_weight_decay, gradient.dtype)
+        return gradient + decay * ops.cast(variable, gradient.dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "clip_norm": self.clip_norm,
+            "coupled_weight_decay": self.coupled_weight_decay,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class SGD(Optimizer):
+    """`buffer = momentum * buffer + gradient + decay * w; w -= rate * buffer`.
+
+    Args:
+        learning_rate: Float or `LearningRateSchedule`.
+        momentum: Float.
+        **kwargs: Of `Optimizer`.
+    """
+
+    def __init__(self, learning_rate=0.025, momentum=0.0, name="sgd", **kwargs):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.momentum = momentum
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.buffers = []
+        if self.momentum:
+            self.buffers = self.add_optimizer_variables(variables, "momentum")
+
+    def update_step(self, gradient, variable, learning_rate):
+        step = self.decayed(gradient, variable)
+        if self.momentum:
+            buffer = self.buffers[self._get_variable_index(variable)]
+            step = self.momentum * buffer + step
+            self.assign(buffer, step)
+        self.assign_sub(variable, ops.cast(learning_rate, step.dtype) * step)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class Adam(Optimizer):
+    """Adam with `decay * w` added to the gradient, as PyTorch has it.
+
+    Args:
+        learning_rate: Float or `LearningRateSchedule`.
+        beta_1: Float.
+        beta_2: Float.
+        epsilon: Float, added to the root of the corrected second moment.
+        **kwargs: Of `Optimizer`.
+
+    Reference:
+        Kingma, Ba, Adam, ICLR 2015, https://arxiv.org/abs/1412.6980, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        learning_rate=3e-4,
+        beta_1=0.5,
+        beta_2=0.999,
+        epsilon=1e-8,
+        name="adam",
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.first, self.second = self.add_optimizer_variables(
+            variables, ["first_moment", "second_moment"]
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        dtype = gradient.dtype
+        gradient = self.decayed(gradient, variable)
+        index = self._get_variable_index(variable)
+        count = ops.cast(self.iterations + 1, dtype)
+        first, second = self.first[index], self.second[index]
+        self.assign(first, self.beta_1 * first + (1 - self.beta_1) * gradient)
+        self.assign(
+            second, self.beta_2 * second + (1 - self.beta_2) * ops.square(gradient)
+        )
+        mean = first / (1 - ops.power(ops.cast(self.beta_1, dtype), count))
+        scale = second / (1 - ops.power(ops.cast(self.beta_2, dtype), count))
+        rate = ops.cast(learning_rate, dtype)
+        self.assign_sub(variable, rate * mean / (ops.sqrt(scale) + self.epsilon))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class EpochCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Cosine from `initial` to `minimum` that changes once an epoch.
+
+    Args:
+        initial: Float, the rate of the first epoch.
+        epochs: Integer; the rate would reach `minimum` in the epoch after the last.
+        steps_per_epoch: Integer.
+        minimum: Float.
+
+    Reference:
+        Loshchilov, Hutter, SGDR, ICLR 2017, https://arxiv.org/abs/1608.03983
+    """
+
+    def __init__(self, initial, epochs, steps_per_epoch, minimum=0.0):
+        self.initial = initial
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.minimum = minimum
+
+    def __call__(self, step):
+        epoch = ops.cast(ops.floor_divide(step, self.steps_per_epoch), "float32")
+        progress = ops.minimum(epoch / self.epochs, 1.0)
+        factor = 0.5 * (1 + ops.cos(3.141592653589793 * progress))
+        return self.minimum + (self.initial - self.minimum) * factor
+
+    def get_config(self):
+        return {
+            "initial": self.initial,
+            "epochs": self.epochs,
+            "steps_per_epoch": self.steps_per_epoch,
+            "minimum": self.minimum,
+        }

@@ -1,0 +1,232 @@
+"""The supernet: every architecture of the search space at once.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.cells import CELL_TYPES
+from keras_atdarts.cells import Classifier
+from keras_atdarts.cells import MixingWeights
+from keras_atdarts.cells import SearchCell
+from keras_atdarts.cells import Stem
+from keras_atdarts.cells import cell_edges
+from keras_atdarts.cells import cell_plan
+from keras_atdarts.cells import check_image_shape
+from keras_atdarts.operations import resolve_operations
+
+STEM_MULTIPLIER = 3
+ALPHA_DEVIATION = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class Supernet(keras.Model):
+    """The network in which every edge mixes all operations, and its alphas.
+
+    `fit` takes an infinite dataset of `(weight_batch, alpha_batch)`, each
+    `(images, labels)`, with `steps_per_epoch`. Every step first updates the
+    alphas on the one batch, then the weights on the other.
+
+    Args:
+        num_classes: Integer.
+        filters: Integer, the channels of a node in the first cells; doubled by
+            each reduction cell.
+        num_cells: Integer, at least 3; those at one and two thirds reduce.
+        operations: Name of a search space, or operation names.
+        num_nodes: Integer, the intermediate nodes of a cell.
+
+    Call arguments:
+        inputs: Normalised images `(batch, height, width, channels)`.
+        training: Boolean, as for batch norm.
+
+    Input shape:
+        `(batch, height, width, channels)`, at least 8 pixels a side.
+
+    Output shape:
+        Logits `(batch, num_classes)`.
+
+    Example:
+
+    >>> supernet = Supernet(num_classes=10, filters=8, num_cells=5)
+    >>> supernet.build((None, 32, 32, 3))
+    >>> supernet.compile(SGD(0.025, momentum=0.9, clip_norm=5.0), Adam(3e-4))
+    >>> supernet.fit(batches, epochs=50, steps_per_epoch=390)
+    >>> genotype = derive_genotype(supernet.labelled_alphas())
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        filters=16,
+        num_cells=8,
+        operations="at_darts",
+        num_nodes=4,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.filters = filters
+        self.num_cells = num_cells
+        self.operations = resolve_operations(operations)
+        self.num_nodes = num_nodes
+        self.stem = Stem(STEM_MULTIPLIER * filters, dtype=self.dtype_policy)
+        self.cells = [
+            SearchCell(
+                plan.filters,
+                self.operations,
+                num_nodes,
+                plan.reduction,
+                plan.after_reduction,
+                name=f"cell_{index}",
+                dtype=self.dtype_policy,
+            )
+            for index, plan in enumerate(cell_plan(num_cells, filters))
+        ]
+        self.classifier = Classifier(num_classes, dtype=self.dtype_policy)
+        self.trackers = {
+            prefix: (
+                keras.metrics.SparseCategoricalCrossentropy(
+                    from_logits=True, name=f"{prefix}loss"
+                ),
+                keras.metrics.SparseCategoricalAccuracy(name=f"{prefix}accuracy"),
+            )
+            for prefix in ("", "alpha_")
+        }
+
+    def build(self, input_shape):
+        check_image_shape(input_shape[1:])
+        self.stem.build(input_shape)
+        shapes = [self.stem.compute_output_shape(input_shape)] * 2
+        for cell in self.cells:
+            cell.build(shapes)
+            shapes = [shapes[1], cell.compute_output_shape(shapes)]
+        self.classifier.build(shapes[1])
+        self.alphas = [self._add_alphas(cell_type) for cell_type in CELL_TYPES]
+
+    def _add_alphas(self, cell_type):
+        return self.add_weight(
+            name=f"{cell_type}_alphas",
+            shape=(len(cell_edges(self.num_nodes)), len(self.operations)),
+            initializer=keras.initializers.RandomNormal(stddev=ALPHA_DEVIATION),
+            autocast=False,
+        )
+
+    @property
+    def operation_weights(self):
+        """The trainable variables of the layers: all but the alphas."""
+        layers = (self.stem, *self.cells, self.classifier)
+        return [weight for layer in layers for weight in layer.trainable_variables]
+
+    def call(self, inputs, training=None):
+        mixing = {
+            cell_type: MixingWeights(tf.convert_to_tensor(alphas), self.num_nodes)
+            for cell_type, alphas in zip(CELL_TYPES, self.alphas, strict=True)
+        }
+        states = [self.stem(inputs, training=training)] * 2
+        for cell in self.cells:
+            weights = mixing[cell.cell_type]
+            states = [states[1], cell(states, weights=weights, training=training)]
+        return self.classifier(states[1])
+
+    def compile(
+        self, weight_optimizer, alpha_optimizer, loss=None, architect=None, **kwargs
+    ):
+        """Sets how the supernet learns.
+
+        Args:
+            weight_optimizer: Optimizer of the weights.
+            alpha_optimizer: Optimizer of the alphas.
+            loss: Loss of logits; by default the cross-entropy of integer labels.
+            architect: Computes the gradients of the alphas; by default
+                `FirstOrder()`.
+            **kwargs: Of `keras.Model.compile`, e.g. `jit_compile`, which is off
+                by default: XLA's depthwise convolutions are very slow on CPUs.
+        """
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=weight_optimizer, **kwargs)
+        self.alpha_optimizer = alpha_optimizer
+        self.loss_function = loss or keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True
+        )
+        self.architect = architect or FirstOrder()
+        if self.built:
+            self._build_optimizers()
+
+    def _build_optimizers(self):
+        """Creates the optimizers' variables, which `fit` could not do by itself."""
+        self.optimizer.build(self.operation_weights)
+        self.alpha_optimizer.build(self.alphas)
+
+    @property
+    def metrics(self):
+        return [metric for pair in self.trackers.values() for metric in pair]
+
+    def loss_and_logits(self, batch):
+        """Returns the training loss and the logits of `(images, labels)`."""
+        images, labels = batch
+        logits = self(images, training=True)
+        return self.loss_function(labels, logits), logits
+
+    def train_step(self, data):
+        weight_batch, alpha_batch = data
+        gradients, logits = self.architect.gradients(self, weight_batch, alpha_batch)
+        self.alpha_optimizer.apply(gradients, self.alphas)
+        self._track("alpha_", alpha_batch[1], logits)
+
+        weights = self.operation_weights
+        with tf.GradientTape() as tape:
+            loss, logits = self.loss_and_logits(weight_batch)
+        gradients = tape.gradient(loss, [weight.value for weight in weights])
+        self.optimizer.apply(gradients, weights)
+        self._track("", weight_batch[1], logits)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        images, labels = data
+        self._track("", labels, self(images, training=False))
+        return {metric.name: metric.result() for metric in self.trackers[""]}
+
+    def _track(self, prefix, labels, logits):
+        for metric in self.trackers[prefix]:
+            metric.update_state(labels, logits)
+
+    def labelled_alphas(self):
+        """Returns `{cell type: {(node, source): {operation: alpha}}}` as floats."""
+        return {
+            cell_type: {
+                edge: dict(zip(self.operations, row.tolist(), strict=True))
+                for edge, row in zip(
+                    cell_edges(self.num_nodes), np.asarray(alphas), strict=True
+                )
+            }
+            for cell_type, alphas in zip(CELL_TYPES, self.alphas, strict=True)
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "filters": self.filters,
+            "num_cells": self.num_cells,
+            "operations": self.operations,
+            "num_nodes": self.num_nodes,
+        }
+
+    def get_compile_config(self):
+        return keras.saving.serialize_keras_object(
+            {
+                "weight_optimizer": self.optimizer,
+                "alpha_optimizer": self.alpha_optimizer,
+                "loss": self.loss_function,
+            }
+        )
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
