@@ -238,6 +238,68 @@ class ReLUConvBN(keras.layers.Layer):
         return {**config, "filters": self.filters, "affine": self.affine}
 
 
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class ConvBN(keras.layers.Layer):
+    """Convolution and batch norm: the stem, and parts of other heads and stems.
+
+    Args:
+        filters: Integer, the output channels.
+        kernel_size: Integer, or height and width. Odd with padding.
+        strides: Integer, 1 or 2.
+        padding: `"same"`, symmetric at every stride, or `"valid"`.
+
+    Input shape:
+        `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, new_height, new_width, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size=3, strides=1, padding="same", **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.padding = padding
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        size = self.kernel_size
+        height, width = (size, size) if isinstance(size, int) else size
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(height, width, channels, self.filters),
+            initializer=uniform_initializer(fan_in=height * width * channels),
+        )
+        self.normalization = BatchNormalization(dtype=self.dtype_policy)
+        self.normalization.build((None, None, None, self.filters))
+
+    def call(self, inputs, training=None):
+        kernel = tf.convert_to_tensor(self.kernel)
+        x = kernels.convolution(inputs, kernel, self.strides, self.padding)
+        return self.normalization([x], training=training)[0]
+
+    def compute_output_shape(self, input_shape):
+        batch, *sizes, _ = input_shape
+        if self.padding == "valid":
+            sizes = [
+                None if size is None else size - kernel + 1
+                for size, kernel in zip(sizes, self.kernel.shape[:2], strict=True)
+            ]
+        if self.strides == 2:
+            sizes = [halved(size) for size in sizes]
+        return (batch, *sizes, self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }
+
+
 def halved(size):
     """The size after stride 2 with symmetric padding; unknown stays unknown."""
     return None if size is None else (size + 1) // 2

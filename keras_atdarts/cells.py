@@ -10,18 +10,17 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_atdarts import kernels
-from keras_atdarts.blocks import BatchNormalization
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.blocks import halved
 from keras_atdarts.blocks import uniform_initializer
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
 
-NUM_INPUTS = 2  # Every cell reads the outputs of the two cells before it.
 CELL_TYPES = ("normal", "reduction")
+STEM_MULTIPLIER = 3  # The stem's filters, in those of the first cell.
 
 
 class CellPlan(NamedTuple):
@@ -30,6 +29,10 @@ class CellPlan(NamedTuple):
     filters: int
     reduction: bool
     after_reduction: bool
+
+    @property
+    def cell_type(self):
+        return CELL_TYPES[self.reduction]
 
 
 def cell_plan(num_cells, filters, after_reduction=False):
@@ -94,45 +97,6 @@ def input_layer(filters, halve, affine, **kwargs):
     """
     block = FactorizedReduce if halve else ReLUConvBN
     return block(filters, affine=affine, **kwargs)
-
-
-@keras.saving.register_keras_serializable(package="keras_atdarts")
-class Stem(keras.layers.Layer):
-    """3x3 convolution and batch norm, before the first cell.
-
-    Args:
-        filters: Integer, the output channels.
-
-    Input shape:
-        `(batch, height, width, channels)`.
-
-    Output shape:
-        `(batch, height, width, filters)`.
-    """
-
-    def __init__(self, filters, **kwargs):
-        super().__init__(**kwargs)
-        self.filters = filters
-
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(3, 3, channels, self.filters),
-            initializer=uniform_initializer(fan_in=9 * channels),
-        )
-        self.normalization = BatchNormalization(dtype=self.dtype_policy)
-        self.normalization.build(self.compute_output_shape(input_shape))
-
-    def call(self, inputs, training=None):
-        x = kernels.convolution(inputs, tf.convert_to_tensor(self.kernel))
-        return self.normalization([x], training=training)[0]
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters}
 
 
 class MixingWeights:
@@ -342,47 +306,3 @@ class SearchCell(keras.layers.Layer):
             "reduction": self.reduction,
             "after_reduction": self.after_reduction,
         }
-
-
-@keras.saving.register_keras_serializable(package="keras_atdarts")
-class Classifier(keras.layers.Layer):
-    """Mean over pixels and a dense layer, in float32 under mixed precision.
-
-    Args:
-        num_classes: Integer.
-
-    Input shape:
-        `(batch, height, width, channels)`.
-
-    Output shape:
-        Logits `(batch, num_classes)`.
-    """
-
-    def __init__(self, num_classes, **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes = num_classes
-
-    def build(self, input_shape):
-        channels = input_shape[-1]
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(channels, self.num_classes),
-            initializer=uniform_initializer(fan_in=channels),
-            autocast=False,
-        )
-        self.bias = self.add_weight(
-            name="bias",
-            shape=(self.num_classes,),
-            initializer=uniform_initializer(fan_in=channels),
-            autocast=False,
-        )
-
-    def call(self, inputs):
-        pooled = tf.reduce_mean(tf.cast(inputs, self.variable_dtype), axis=[1, 2])
-        return tf.matmul(pooled, self.kernel) + self.bias
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.num_classes)
-
-    def get_config(self):
-        return {**super().get_config(), "num_classes": self.num_classes}

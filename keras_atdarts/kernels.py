@@ -35,21 +35,23 @@ def pad_symmetric(x, margin):
     return tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
 
 
-def convolution(x, kernel, strides=1):
-    """Convolves with symmetric padding of `kernel_size // 2`.
+def convolution(x, kernel, strides=1, padding="same"):
+    """Convolves with symmetric padding of `kernel_size // 2`, or with none.
 
     Args:
         x: Tensor `(batch, height, width, channels)`.
-        kernel: Tensor `(size, size, channels, filters)`, `size` odd.
+        kernel: Tensor `(size, size, channels, filters)`, `size` odd if padded.
         strides: Integer, 1 or 2.
+        padding: `"same"` or `"valid"`.
 
     Returns:
-        Tensor `(batch, ceil(height / strides), ceil(width / strides), filters)`.
+        Tensor `(batch, new_height, new_width, filters)`; padded, the new sizes are
+        `ceil(size / strides)`.
     """
-    if strides == 1:
-        return tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
-    padded = pad_symmetric(x, kernel.shape[0] // 2)
-    return tf.nn.conv2d(padded, kernel, strides=strides, padding="VALID")
+    if padding == "same" and strides > 1:
+        x = pad_symmetric(x, kernel.shape[0] // 2)
+        padding = "valid"
+    return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())
 
 
 def pointwise_convolution(x, kernel):

@@ -159,6 +159,7 @@ class Operation(EdgeLayer):
 
     has_weights = True  # Otherwise all edges share one result.
     is_attention = False
+    is_identity = False
     is_zero = False
 
     def __init__(self, filters, strides=1, num_edges=1, search=False, **kwargs):
@@ -292,6 +293,10 @@ class Pooling(Operation):
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class Skip(Operation):
     """The identity; `FactorizedReduce` at stride 2."""
+
+    @property
+    def is_identity(self):
+        return self.strides == 1
 
     def is_normalized(self):
         return False  # The identity is not, FactorizedReduce is by itself.

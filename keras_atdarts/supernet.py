@@ -9,17 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.architect import FirstOrder
+from keras_atdarts.blocks import ConvBN
 from keras_atdarts.cells import CELL_TYPES
-from keras_atdarts.cells import Classifier
+from keras_atdarts.cells import STEM_MULTIPLIER
 from keras_atdarts.cells import MixingWeights
 from keras_atdarts.cells import SearchCell
-from keras_atdarts.cells import Stem
 from keras_atdarts.cells import cell_edges
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.cells import check_image_shape
+from keras_atdarts.classifier import Classifier
 from keras_atdarts.operations import resolve_operations
 
-STEM_MULTIPLIER = 3
 ALPHA_DEVIATION = 1e-3
 
 
@@ -76,7 +76,7 @@ class Supernet(keras.Model):
         self.num_cells = num_cells
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
-        self.stem = Stem(STEM_MULTIPLIER * filters, dtype=self.dtype_policy)
+        self.stem = ConvBN(STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy)
         self.cells = [
             SearchCell(
                 plan.filters,

@@ -1,0 +1,164 @@
+"""The derived network: a genotype's cells, stacked, as a Functional Keras model.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
+    appendix A.
+"""
+
+import keras
+
+from keras_atdarts.blocks import ConvBN
+from keras_atdarts.cells import STEM_MULTIPLIER
+from keras_atdarts.cells import cell_plan
+from keras_atdarts.cells import check_image_shape
+from keras_atdarts.cells import input_layer
+from keras_atdarts.classifier import AuxiliaryHead
+from keras_atdarts.classifier import Classifier
+from keras_atdarts.drop_path import DropPath
+from keras_atdarts.errors import unknown_name
+from keras_atdarts.genotype import NUM_INPUTS
+from keras_atdarts.operations import build_operation
+from keras_atdarts.operations import operation_names
+
+
+def build_network(
+    genotype,
+    input_shape,
+    num_classes,
+    filters=36,
+    num_cells=20,
+    stem="cifar",
+    drop_path=False,
+    auxiliary=False,
+):
+    """Returns the network that a genotype describes.
+
+    Args:
+        genotype: `Genotype`.
+        input_shape: `(height, width, channels)` of the normalised images.
+        num_classes: Integer.
+        filters: Integer, the channels of a node in the first cells; doubled by
+            each reduction cell.
+        num_cells: Integer, at least 3; those at one and two thirds reduce.
+        stem: `"cifar"`, one convolution, or `"imagenet"`, three that divide
+            height and width by 8.
+        drop_path: Boolean, whether paths can be dropped in training. The rate
+            starts at 0; `DropPathSchedule` raises it.
+        auxiliary: Boolean, whether a second head sits at two thirds of the
+            network. The output is then `{"logits": ..., "auxiliary": ...}`;
+            `without_auxiliary_head` gives the network to use after training.
+
+    Returns:
+        A Functional `keras.Model` from images to logits `(batch, num_classes)`,
+        whose cells are Functional models as well.
+
+    Raises:
+        InputError: Unknown operation or stem, too small images, too few cells.
+
+    Example:
+
+    >>> network = build_network(Genotype.load("DARTS_V2"), (32, 32, 3), 10)
+    >>> keras.utils.plot_model(network, "network.png", expand_nested=True)
+    """
+    genotype.check_operations(operation_names())
+    if stem not in STEMS:
+        raise unknown_name("stem", stem, STEMS)
+    images = keras.Input(input_shape, name="images")
+    states, num_halvings = STEMS[stem](images, filters)
+    check_image_shape(input_shape, num_reductions=2 + num_halvings)
+    plans = cell_plan(num_cells, filters, after_reduction=stem == "imagenet")
+    cells = dict(genotype.cells())
+    auxiliary_input = None
+    for index, plan in enumerate(plans):
+        cell = derived_cell(
+            cells[plan.cell_type],
+            plan,
+            shapes=[state.shape[1:] for state in states],
+            drop_path=drop_path,
+            name=f"cell_{index}_{plan.cell_type}",
+        )
+        states = [states[1], cell(states)]
+        if index == 2 * num_cells // 3:
+            auxiliary_input = states[1]
+    outputs = Classifier(num_classes, name="logits")(states[1])
+    if auxiliary:
+        head = AuxiliaryHead(num_classes, name="auxiliary")
+        outputs = {"logits": outputs, "auxiliary": head(auxiliary_input)}
+    return keras.Model(images, outputs, name="network")
+
+
+def without_auxiliary_head(network):
+    """Returns the network with its main output only; it shares the weights."""
+    outputs = network.output
+    if isinstance(outputs, dict):
+        return keras.Model(network.input, outputs["logits"], name=network.name)
+    return network
+
+
+def cifar_stem(images, filters):
+    """One convolution. Returns the inputs of the first cell, and 0 halvings."""
+    x = ConvBN(STEM_MULTIPLIER * filters, name="stem")(images)
+    return [x, x], 0
+
+
+def imagenet_stem(images, filters):
+    """Three convolutions of stride 2. Returns the inputs of the first cell, and 3."""
+    x = ConvBN(filters // 2, strides=2, name="stem_0")(images)
+    x = keras.layers.ReLU(name="stem_0_relu")(x)
+    first = ConvBN(filters, strides=2, name="stem_1")(x)
+    x = keras.layers.ReLU(name="stem_1_relu")(first)
+    return [first, ConvBN(filters, strides=2, name="stem_2")(x)], 3
+
+
+STEMS = {"cifar": cifar_stem, "imagenet": imagenet_stem}
+
+
+def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
+    """Returns one cell as a Functional model.
+
+    Args:
+        cell_genotype: `CellGenotype`.
+        plan: `CellPlan` of the cell's place in the network.
+        shapes: `(height, width, channels)` of the outputs of cells k-2 and k-1.
+        drop_path: Boolean, whether its paths can be dropped.
+        name: String.
+
+    Returns:
+        A `keras.Model` from the list of both outputs to this cell's output.
+    """
+    inputs = [
+        keras.Input(shape, name=input_name)
+        for shape, input_name in zip(shapes, ("c_k_2", "c_k_1"), strict=True)
+    ]
+    halvings = (plan.after_reduction, False)
+    states = [
+        input_layer(plan.filters, halve, affine=True, name=f"input_{index}")(x)
+        for index, (halve, x) in enumerate(zip(halvings, inputs, strict=True))
+    ]
+    for node, edges in enumerate(cell_genotype.nodes):
+        results = [
+            _derived_edge(edge, f"node_{node}_edge_{index}", plan, states, drop_path)
+            for index, edge in enumerate(edges)
+        ]
+        states.append(_sum(results, f"node_{node}"))
+    outputs = [states[source] for source in cell_genotype.concat]
+    if len(outputs) > 1:
+        outputs = [keras.layers.Concatenate(name="c_k")(outputs)]
+    return keras.Model(inputs, outputs[0], name=name)
+
+
+def _derived_edge(edge, name, plan, states, drop_path):
+    strides = 2 if plan.reduction and edge.source < NUM_INPUTS else 1
+    operation = build_operation(
+        edge.operation, plan.filters, strides, name=f"{name}_{edge.operation}"
+    )
+    result = operation(states[edge.source])
+    if drop_path and not operation.is_identity:
+        result = DropPath(name=f"{name}_drop_path")(result)
+    return result
+
+
+def _sum(tensors, name):
+    if len(tensors) == 1:
+        return keras.layers.Identity(name=name)(tensors[0])
+    return keras.layers.Add(name=name)(tensors)
