@@ -1,0 +1,119 @@
+"""Opens image classification data sets by name."""
+
+import difflib
+import pathlib
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from keras_atdarts import sources
+from keras_atdarts.errors import InputError, unknown_name
+from keras_atdarts.image_dataset import PUBLISHED_NORMALISATION, ImageDataset
+
+DEFAULT_DATASET = "fashion_mnist_small"
+DEFAULT_IMAGE_SIZES = {"imagenet2012": (224, 224)}
+# Some sets keep the labels of their test images secret, with -1 instead.
+TEST_SPLITS = ("test", "validation")
+
+
+def load_dataset(
+    name=DEFAULT_DATASET, data_dir=None, image_size=None, test_fraction=0.1, seed=0
+):
+    """Opens a data set by name.
+
+    Example:
+
+    ```python
+    dataset = load_dataset("cifar10")
+    dataset = load_dataset("fashion_mnist", "/usr/share/datasets/fashion-mnist")
+    dataset = load_dataset("my_photos/", image_size=(64, 96))
+    ```
+
+    Args:
+        name: `"fashion_mnist_small"` (inside the package), the name of any image
+            classification set of TFDS, `"folder"`, or the path of a folder with
+            one sub-folder of images per class.
+        data_dir: Where TFDS keeps its data; for `"fashion_mnist"` and `"mnist"`
+            also a folder of IDX files; for `"folder"` the folder of images.
+        image_size: Pair `(height, width)` to resize to, keeping the aspect ratio
+            and cropping the centre. Needed where images differ in size.
+        test_fraction: Float, the part of the images to keep for testing where
+            the data set has no test split.
+        seed: Integer, decides which images of a folder those are.
+
+    Returns:
+        An `ImageDataset`.
+    """
+    if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
+        raise InputError(
+            f"The image size must be two positive numbers, height and width. "
+            f"Received: {image_size}"
+        )
+    if not 0 < test_fraction < 1:
+        raise InputError(
+            f"The test fraction must be between 0 and 1. Received: {test_fraction}"
+        )
+    request = _request(name, data_dir, test_fraction, seed)
+    builder = sources.find_source(request.name)(request)
+    _check_features(request.name, builder.info.features)
+    return ImageDataset(
+        request.name,
+        builder,
+        _find_splits(builder, test_fraction),
+        image_size or DEFAULT_IMAGE_SIZES.get(builder.name),
+    )
+
+
+def _request(name, data_dir, test_fraction, seed):
+    """Tells names from paths, without opening anything."""
+    own_names = sources.registered_datasets()
+    catalogue = tfds.list_builders(with_community_datasets=False)
+    catalogue_name = str(name).split("/")[0].split(":")[0]
+    if name in own_names or catalogue_name in catalogue:
+        return sources.Request(name, data_dir, test_fraction, seed)
+    if not pathlib.Path(name).is_dir():
+        nearest = difflib.get_close_matches(str(name), catalogue, n=1)
+        known = {*own_names, *PUBLISHED_NORMALISATION, *nearest}
+        raise unknown_name("data set", name, known)
+    if data_dir is not None:
+        raise InputError(
+            f"Received two folders, '{name}' and the data directory '{data_dir}': "
+            "give one."
+        )
+    return sources.Request("folder", name, test_fraction, seed)
+
+
+def _check_features(name, features):
+    found = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    image, label = found.get("image"), found.get("label")
+    if not isinstance(image, tfds.features.Image) or image.dtype != np.uint8:
+        raise InputError(
+            f"The data set '{name}' has no feature 'image' of 8-bit pixels, expected "
+            "an image classification set."
+        )
+    if not isinstance(label, tfds.features.ClassLabel):
+        raise InputError(
+            f"The data set '{name}' has no feature 'label' with one class per image, "
+            "expected an image classification set."
+        )
+
+
+def _find_splits(builder, test_fraction):
+    """Returns the TFDS splits to read as `"train"` and `"test"`."""
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise InputError(
+            f"The data set '{builder.name}' has no split 'train'. Its splits: "
+            f"{', '.join(splits)}."
+        )
+    for name in TEST_SPLITS:
+        if name in splits and _is_labelled(builder, name):
+            return {"train": "train", "test": name}
+    num_test = round(splits["train"].num_examples * test_fraction)
+    return {"train": f"train[{num_test}:]", "test": f"train[:{num_test}]"}
+
+
+def _is_labelled(builder, split):
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    examples = builder.as_dataset(split=split, decoders=decoders).take(1)
+    return all(example["label"] >= 0 for example in examples.as_numpy_iterator())

@@ -1,0 +1,52 @@
+"""Single images: decoding and resizing, as tensor functions."""
+
+import tensorflow as tf
+
+# What `decode` reads, by the end of a file's name.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+
+
+def decode(content, shape):
+    """Decodes a PNG, JPEG, BMP or (first frame of a) GIF.
+
+    Args:
+        content: String tensor, the bytes of the file.
+        shape: Tuple `(height, width, channels)`; height and width may be `None`.
+            Where 3 channels are asked, grey becomes colour by repetition.
+            Transparency is dropped.
+
+    Returns:
+        A `uint8` tensor of that shape.
+    """
+    image = tf.io.decode_image(content, expand_animations=False)
+    # Grey, grey + alpha, RGB, RGB + alpha: 1 to 4 channels.
+    channels = shape[-1]
+    if channels > 1 and tf.shape(image)[-1] < channels:
+        image = tf.repeat(image[..., :1], channels, axis=-1)
+    return tf.ensure_shape(image[..., :channels], shape)
+
+
+def resize(images, image_size):
+    """Resizes to fill `image_size`: keeps the aspect ratio, crops the centre.
+
+    Args:
+        images: `uint8` tensor of shape `(height, width, channels)` or
+            `(batch, height, width, channels)`.
+        image_size: Pair of integers, height and width.
+
+    Returns:
+        A `uint8` tensor with the height and width of `image_size`.
+    """
+    if tuple(images.shape[-3:-1]) == tuple(image_size):
+        return images
+    received = tf.shape(images)[-3:-1]
+    wanted = tf.constant(image_size, tf.int32)
+    scale = tf.reduce_max(tf.cast(wanted, tf.float32) / tf.cast(received, tf.float32))
+    covering = tf.cast(tf.round(tf.cast(received, tf.float32) * scale), tf.int32)
+    covering = tf.maximum(covering, wanted)
+    images = tf.image.resize(images, covering, antialias=True)
+    top, left = tf.unstack((covering - wanted) // 2)
+    height, width = image_size
+    images = images[..., top : top + height, left : left + width, :]
+    images = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
+    return tf.ensure_shape(images, (*images.shape[:-3], *image_size, images.shape[-1]))

@@ -1,0 +1,234 @@
+"""From a data set to batches: search split, shuffling, augmentation."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts.augmentation import Augmentation, crop_and_flip, cut_out
+from keras_atdarts.errors import InputError
+
+__all__ = [
+    "Augmentation",
+    "evaluation_batches",
+    "search_batches",
+    "search_split",
+    "steps_per_epoch",
+    "training_batches",
+]
+
+# Streamed images are shuffled through a buffer of at most this many bytes.
+SHUFFLE_BUFFER = 2**28
+# Independent random streams under one seed: the weight and the alpha batches.
+WEIGHT_STREAM, ALPHA_STREAM = 0, 1
+
+
+def search_split(num_examples, weight_fraction, seed):
+    """Divides the training images between weights and alphas.
+
+    Args:
+        num_examples: Integer, the number of training images.
+        weight_fraction: Float between 0 and 1, the part the weights learn on.
+        seed: Integer.
+
+    Returns:
+        Two sorted arrays of positions that are disjoint and cover all images.
+    """
+    num_weight = round(num_examples * weight_fraction)
+    if not 0 < num_weight < num_examples:
+        raise InputError(
+            f"A weight fraction of {weight_fraction} leaves {num_weight} of "
+            f"{num_examples} images to the weights; both sides need some: choose a "
+            "fraction between 0 and 1."
+        )
+    order = np.random.default_rng(seed).permutation(num_examples)
+    return np.sort(order[:num_weight]), np.sort(order[num_weight:])
+
+
+def steps_per_epoch(num_examples, batch_size):
+    """Returns the number of full batches in `num_examples` images."""
+    if batch_size < 1:
+        raise InputError(f"The batch size must be 1 or larger. Received: {batch_size}")
+    if batch_size > num_examples:
+        raise InputError(
+            f"The batch size {batch_size} is larger than its split of {num_examples} "
+            "images: choose a smaller one."
+        )
+    return num_examples // batch_size
+
+
+def training_batches(
+    dataset, batch_size, augmentation, seed, indices=None, first_epoch=0
+):
+    """Infinite shuffled and augmented batches of the training split.
+
+    Order and augmentation are a pure function of the seed, the epoch and the
+    position in the epoch; the images beyond the last full batch are left out of
+    an epoch, other ones in each.
+
+    Args:
+        dataset: An `ImageDataset`.
+        batch_size: Integer, the global batch size.
+        augmentation: An `Augmentation`.
+        seed: Integer.
+        indices: Positions of the training images to use; all if `None`.
+        first_epoch: Integer, the epoch to begin with, to continue a run.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`: normalised `float32` of shape
+        `(batch_size, height, width, channels)` and `int32` of `(batch_size,)`.
+    """
+    if indices is None:
+        indices = np.arange(dataset.num_examples("train"))
+    steps = steps_per_epoch(len(indices), batch_size)
+    stream_seed = (seed, WEIGHT_STREAM)
+    return _batches_from(
+        dataset, batch_size, augmentation, stream_seed, indices, first_epoch * steps
+    )
+
+
+def search_batches(
+    dataset,
+    batch_size,
+    augmentation,
+    seed,
+    weight_indices,
+    alpha_indices,
+    first_epoch=0,
+):
+    """Infinite pairs of a weight batch and an alpha batch, augmented alike.
+
+    An epoch is one pass over the weight images; the alpha images go round at
+    their own pace where there are more or fewer of them.
+
+    Args:
+        dataset: An `ImageDataset`.
+        batch_size: Integer, the global batch size of each of the two.
+        augmentation: An `Augmentation`.
+        seed: Integer.
+        weight_indices: Positions of the training images the weights learn on.
+        alpha_indices: Positions of those the alphas learn on.
+        first_epoch: Integer, the epoch to begin with, to continue a run.
+
+    Returns:
+        A `tf.data.Dataset` of `((images, labels), (images, labels))`, each as in
+        `training_batches`: the weight batch, then the alpha batch.
+    """
+    first_batch = first_epoch * steps_per_epoch(len(weight_indices), batch_size)
+    weight_batches, alpha_batches = (
+        _batches_from(
+            dataset, batch_size, augmentation, (seed, stream), indices, first_batch
+        )
+        for stream, indices in (
+            (WEIGHT_STREAM, weight_indices),
+            (ALPHA_STREAM, alpha_indices),
+        )
+    )
+    return tf.data.Dataset.zip(weight_batches, alpha_batches)
+
+
+def evaluation_batches(dataset, split, batch_size):
+    """One pass over a split in its stored order, without augmentation.
+
+    Args:
+        dataset: An `ImageDataset`.
+        split: `"train"` or `"test"`.
+        batch_size: Integer; the last batch holds the remainder.
+
+    Returns:
+        A finite `tf.data.Dataset` of `(images, labels)` as in `training_batches`.
+    """
+    normalise = _normaliser(dataset)
+    batches = _ordered(dataset, split, batch_size).map(
+        lambda images, labels: (normalise(images), labels),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch):
+    """Infinite batches from any place in the stream; `seed` is a pair of integers."""
+    steps = steps_per_epoch(len(indices), batch_size)
+    seeds = tf.random.split(tf.constant(seed, tf.int64), 2)
+    order_seed, augmentation_seed = tf.unstack(seeds)
+    shuffled = _shuffled if dataset.fits_in_memory("train") else _shuffled_stream
+    epochs = tf.data.Dataset.counter(first_batch // steps)
+    batches = epochs.flat_map(shuffled(dataset, batch_size, indices, order_seed))
+    batches = batches.skip(first_batch % steps).enumerate(first_batch)
+    normalise = _normaliser(dataset)
+
+    def augment(number, batch):
+        images, labels = batch
+        seeds = tf.random.split(tf.random.fold_in(augmentation_seed, number), 2)
+        images = crop_and_flip(images, augmentation, seeds[0])
+        return cut_out(normalise(images), augmentation.cutout, seeds[1]), labels
+
+    batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _shuffled(dataset, batch_size, indices, seed):
+    """Returns the function from an epoch to its `uint8` batches, from memory."""
+    images, labels = _tensors(dataset, "train")
+    indices = tf.constant(indices, tf.int64)
+    num_used = steps_per_epoch(len(indices), batch_size) * batch_size
+
+    def epoch_batches(epoch):
+        order = tf.random.experimental.stateless_shuffle(
+            indices, tf.random.fold_in(seed, epoch)
+        )
+        order = tf.reshape(order[:num_used], [-1, batch_size])
+        return tf.data.Dataset.from_tensor_slices(order).map(
+            lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    return epoch_batches
+
+
+def _shuffled_stream(dataset, batch_size, indices, seed):
+    """Returns the function from an epoch to its `uint8` batches, from storage."""
+    buffer_size = max(SHUFFLE_BUFFER // math.prod(dataset.image_shape), batch_size)
+
+    def epoch_batches(epoch):
+        epoch_seed = tf.random.stateless_uniform(
+            [], tf.random.fold_in(seed, epoch), minval=None, maxval=None, dtype=tf.int64
+        )
+        examples = dataset.read("train", indices)
+        return examples.shuffle(buffer_size, epoch_seed).batch(
+            batch_size, drop_remainder=True
+        )
+
+    return epoch_batches
+
+
+def _ordered(dataset, split, batch_size):
+    """The `uint8` batches of a split in its stored order."""
+    count = dataset.num_examples(split)
+    steps_per_epoch(count, min(batch_size, count))
+    if not dataset.fits_in_memory(split):
+        batches = dataset.read(split).batch(batch_size)
+        num_batches = math.ceil(count / batch_size)
+        return batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    images, labels = _tensors(dataset, split)
+    starts = tf.data.Dataset.range(0, count, batch_size)
+    return starts.map(
+        lambda start: (
+            images[start : start + batch_size],
+            labels[start : start + batch_size],
+        )
+    )
+
+
+def _tensors(dataset, split):
+    # tf.data runs on the CPU; tensors on a GPU would be copied at every step.
+    with tf.device("CPU"):
+        return tuple(tf.convert_to_tensor(array) for array in dataset.arrays(split))
+
+
+def _normaliser(dataset):
+    """Returns the function from `uint8` images to normalised `float32` ones."""
+    std = 255 * np.array(dataset.std)
+    scale = (1 / std).astype("float32")
+    offset = (-255 * np.array(dataset.mean) / std).astype("float32")
+    return lambda images: tf.cast(images, tf.float32) * scale + offset

@@ -1,0 +1,98 @@
+"""Stores images as prepared TFDS directories."""
+
+import contextlib
+import io
+import os
+import pathlib
+import tempfile
+
+import tensorflow_datasets as tfds
+
+from keras_atdarts.errors import InputError
+
+VERSION = "1.0.0"
+
+
+def store_arrays(name, splits, class_names, folder, description, homepage=None):
+    """Writes images as a prepared TFDS directory: PNG, in TFDS's mixed order.
+
+    Args:
+        name: String, the TFDS name.
+        splits: Dict from split name to `(images, labels)` arrays of shapes
+            `(count, height, width, channels)` and `(count,)`.
+        class_names: Sequence of strings, one per label.
+        folder: Where `<name>/<version>/` is written.
+        description: String stored with the data.
+        homepage: Optional link stored with the data.
+
+    Returns:
+        The written directory, for `tfds.builder_from_directory`.
+    """
+    image_shape = splits["train"][0].shape[1:]
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=image_shape, encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=list(class_names)),
+        }
+    )
+    # TFDS announces a download here, which there is not.
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder = tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version=VERSION,
+            features=features,
+            split_datasets={
+                split: _keyed_examples(*arrays) for split, arrays in splits.items()
+            },
+            data_dir=folder,
+            description=description,
+            homepage=homepage,
+        )
+    return pathlib.Path(builder.data_dir)
+
+
+def cached_builder(name, key, read_splits, class_names):
+    """Returns the TFDS builder of converted images, converting them only once.
+
+    Args:
+        name: String, the TFDS name.
+        key: String that identifies the content.
+        read_splits: Function without arguments that returns the `splits` of
+            `store_arrays`; called if the cache does not have them yet.
+        class_names: Sequence of strings, one per label.
+    """
+    target = cache_folder() / f"{name}-{key}"
+    if not target.is_dir():
+        _store_atomically(name, read_splits(), class_names, target)
+    return tfds.builder_from_directory(target / VERSION)
+
+
+def cache_folder():
+    """Returns the user's cache folder of this package."""
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(root) / "keras_atdarts"
+
+
+def _store_atomically(name, splits, class_names, target):
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            stored = store_arrays(
+                name, splits, class_names, scratch, f"{name}, converted from files."
+            )
+            # A rename is all or nothing: an interrupted conversion, or two at
+            # once, never leave half a data set under the final name.
+            if not target.is_dir():
+                os.rename(stored.parent, target)
+    except OSError as error:
+        raise InputError(
+            f"The cache folder {target.parent} cannot be written: {error}. "
+            "Set XDG_CACHE_HOME to a folder that can."
+        ) from error
+
+
+def _keyed_examples(images, labels):
+    return [
+        (index, {"image": image, "label": int(label)})
+        for index, (image, label) in enumerate(zip(images, labels, strict=True))
+    ]
