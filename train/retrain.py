@@ -1,0 +1,165 @@
+"""Trains the network of a genotype from scratch.
+
+Prints the test accuracy of the last epoch; which epoch is best on the test
+images is not asked, for that would be choosing by them.
+
+    python train/retrain.py --genotype runs/a/genotype.json --workdir runs/a-net
+    python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
+"""
+
+import sys
+
+import keras
+
+from keras_atdarts.data import load_dataset
+from keras_atdarts.drop_path import DropPathSchedule
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.network import build_network, without_auxiliary_head
+from keras_atdarts.optimizers import SGD, EpochCosineDecay
+from keras_atdarts.pipeline import (
+    Augmentation,
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.callbacks import record_callbacks
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.flags import config_from_arguments, config_parser
+from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import run_script, saying_when_interrupted
+
+
+def main(argv=None):
+    parser = config_parser(RetrainConfig, __doc__, argv)
+    parser.add_argument(
+        "--genotype",
+        required=True,
+        metavar="FILE",
+        help="genotype.json of a search, or the name of a published genotype",
+    )
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory of the run"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a run that is in there"
+    )
+    arguments = parser.parse_args(argv)
+    config = config_from_arguments(RetrainConfig, arguments)
+    genotype = Genotype.load(arguments.genotype)
+    prepare_runtime()
+    keras.utils.set_random_seed(config.seed)
+    dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
+    network, steps = prepare(config, genotype, dataset)
+    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
+    run.write_config(config, dataset.description())
+    genotype.save(run.file(workdir.GENOTYPE))
+    retrain(network, config, dataset, steps, run)
+
+
+def prepare(config, genotype, dataset):
+    """Returns what a retraining needs; whatever cannot work fails here.
+
+    Args:
+        config: `RetrainConfig`.
+        genotype: `Genotype`.
+        dataset: `ImageDataset`.
+
+    Returns:
+        The compiled network and the steps of an epoch.
+    """
+    steps = steps_per_epoch(dataset.num_examples("train"), config.batch_size)
+    if config.steps_per_epoch is not None:
+        steps = min(steps, config.steps_per_epoch)
+    network = build_network(
+        genotype,
+        dataset.image_shape,
+        dataset.num_classes,
+        config.filters,
+        config.num_cells,
+        drop_path=config.drop_path_rate > 0,
+        auxiliary=config.auxiliary,
+    )
+    rate = EpochCosineDecay(
+        config.learning_rate, config.epochs, steps, config.learning_rate_min
+    )
+    optimizer = SGD(
+        rate,
+        config.momentum,
+        clip_norm=config.clip_norm,
+        coupled_weight_decay=config.weight_decay,
+    )
+    compile_network(network, optimizer, config.auxiliary_weight)
+    return network, steps
+
+
+def compile_network(network, optimizer, auxiliary_weight):
+    """Compiles a network with or without an auxiliary head."""
+
+    def loss():
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    # XLA's depthwise convolutions are very slow on CPUs.
+    options = {"optimizer": optimizer, "jit_compile": False}
+    if isinstance(network.output, dict):
+        network.compile(
+            loss={"logits": loss(), "auxiliary": loss()},
+            loss_weights={"logits": 1.0, "auxiliary": auxiliary_weight},
+            metrics={"logits": [accuracy]},
+            **options,
+        )
+    else:
+        network.compile(loss=loss(), metrics=[accuracy], **options)
+
+
+def retrain(network, config, dataset, steps, run):
+    """Trains the network and writes the run; returns the test accuracy."""
+    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
+    batches = training_batches(dataset, config.batch_size, augmentation, config.seed)
+    if isinstance(network.output, dict):
+        batches = batches.map(
+            lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
+        )
+    finished = FinishedEpochs()
+    print(f"Training in {run.path}. The first step takes longest to prepare.")
+    with saying_when_interrupted(lambda: f"{finished.count} epochs are in {run.path}."):
+        network.fit(
+            batches,
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            callbacks=[
+                DropPathSchedule(config.drop_path_rate, config.epochs),
+                *record_callbacks(run),
+                finished,
+            ],
+            verbose=1,
+        )
+    return finish(without_auxiliary_head(network), dataset, run)
+
+
+class FinishedEpochs(keras.callbacks.Callback):
+    """Counts the epochs that were finished."""
+
+    count = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.count += 1
+
+
+def finish(network, dataset, run):
+    """Saves the network, measures it on the test images, says what is next."""
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    network.compile(metrics=[accuracy], jit_compile=False)
+    path = run.file(workdir.NETWORK)
+    network.save(path)
+    test = evaluation_batches(dataset, "test", batch_size=100)
+    accuracy = network.evaluate(test, return_dict=True, verbose=0)["accuracy"]
+    print(f"\nTest accuracy after the last epoch: {accuracy:.2%}")
+    print(f"Network: {path}")
+    print(f"Next: python train/evaluate.py --workdir {run.path}")
+    return accuracy
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
