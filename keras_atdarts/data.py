@@ -1,6 +1,7 @@
 """Opens image classification data sets by name."""
 
 import difflib
+import os
 import pathlib
 
 import numpy as np
@@ -46,7 +47,7 @@ def load_dataset(
     """
     if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
         raise InputError(
-            f"The image size must be two positive numbers, height and width. "
+            "The image size must be two positive numbers, height and width. "
             f"Received: {image_size}"
         )
     if not 0 < test_fraction < 1:
@@ -56,12 +57,10 @@ def load_dataset(
     request = _request(name, data_dir, test_fraction, seed)
     builder = sources.find_source(request.name)(request)
     _check_features(request.name, builder.info.features)
-    return ImageDataset(
-        request.name,
-        builder,
-        _find_splits(builder, test_fraction),
-        image_size or DEFAULT_IMAGE_SIZES.get(builder.name),
-    )
+    image_shape = _image_shape(request.name, builder, image_size)
+    sources.prepare(builder)
+    splits = _find_splits(builder, test_fraction)
+    return ImageDataset(request.name, builder, splits, image_shape)
 
 
 def _request(name, data_dir, test_fraction, seed):
@@ -71,7 +70,7 @@ def _request(name, data_dir, test_fraction, seed):
     catalogue_name = str(name).split("/")[0].split(":")[0]
     if name in own_names or catalogue_name in catalogue:
         return sources.Request(name, data_dir, test_fraction, seed)
-    if not pathlib.Path(name).is_dir():
+    if not pathlib.Path(name).is_dir() and os.sep not in str(name):
         nearest = difflib.get_close_matches(str(name), catalogue, n=1)
         known = {*own_names, *PUBLISHED_NORMALISATION, *nearest}
         raise unknown_name("data set", name, known)
@@ -86,7 +85,7 @@ def _request(name, data_dir, test_fraction, seed):
 def _check_features(name, features):
     found = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
     image, label = found.get("image"), found.get("label")
-    if not isinstance(image, tfds.features.Image) or image.dtype != np.uint8:
+    if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
         raise InputError(
             f"The data set '{name}' has no feature 'image' of 8-bit pixels, expected "
             "an image classification set."
@@ -96,6 +95,18 @@ def _check_features(name, features):
             f"The data set '{name}' has no feature 'label' with one class per image, "
             "expected an image classification set."
         )
+
+
+def _image_shape(name, builder, image_size):
+    *stored_size, channels = builder.info.features["image"].shape
+    image_size = image_size or DEFAULT_IMAGE_SIZES.get(builder.name)
+    height, width = image_size or stored_size
+    if height is None or width is None:
+        raise InputError(
+            f"The images of '{name}' differ in size: give the size to resize them to, "
+            "--image-size HEIGHT WIDTH."
+        )
+    return int(height), int(width), int(channels)
 
 
 def _find_splits(builder, test_fraction):
@@ -109,7 +120,7 @@ def _find_splits(builder, test_fraction):
     for name in TEST_SPLITS:
         if name in splits and _is_labelled(builder, name):
             return {"train": "train", "test": name}
-    num_test = round(splits["train"].num_examples * test_fraction)
+    num_test = max(1, round(splits["train"].num_examples * test_fraction))
     return {"train": f"train[{num_test}:]", "test": f"train[:{num_test}]"}
 
 

@@ -32,19 +32,15 @@ class ImageDataset:
         name: String, the name of the data set.
         builder: TFDS builder with the features `"image"` and `"label"`.
         splits: Dict from `"train"` and `"test"` to the TFDS split to read.
-        image_size: Pair `(height, width)` to resize to, or `None` to keep the
-            size of the images.
+        image_shape: Tuple `(height, width, channels)` that all images get.
         memory_limit: Integer, the bytes of pixels up to which a split is held in
             memory; larger splits are streamed.
     """
 
-    def __init__(
-        self, name, builder, splits, image_size=None, memory_limit=MEMORY_LIMIT
-    ):
-        features = builder.info.features
+    def __init__(self, name, builder, splits, image_shape, memory_limit=MEMORY_LIMIT):
         self.name = name
-        self.image_shape = _image_shape(name, features["image"].shape, image_size)
-        self.class_names = tuple(features["label"].names)
+        self.image_shape = image_shape
+        self.class_names = tuple(builder.info.features["label"].names)
         self.memory_limit = memory_limit
         self._builder = builder
         self._splits = splits
@@ -157,28 +153,18 @@ class ImageDataset:
         except tf.errors.OpError as error:
             raise InputError(
                 f"The split '{split}' of '{self.name}' cannot be read from "
-                f"{self._builder.data_dir}: {error.message.splitlines()[0]}"
+                f"{self._builder.data_dir}: {images.error_reason(error)}"
             ) from error
         return split_images, labels
-
-
-def _image_shape(name, stored_shape, image_size):
-    height, width = image_size or stored_shape[:2]
-    if height is None or width is None:
-        raise InputError(
-            f"The images of '{name}' differ in size: give the size to resize them "
-            "to, --image-size HEIGHT WIDTH."
-        )
-    return int(height), int(width), int(stored_shape[2])
 
 
 def _select(examples, indices, count):
     """Keeps the examples at the given positions of a `tf.data.Dataset`."""
     wanted = np.zeros(count, bool)
     wanted[indices] = True
-    wanted = tf.constant(wanted)
     numbered = examples.enumerate()
-    return numbered.filter(lambda index, _: wanted[index]).map(lambda _, kept: kept)
+    kept = numbered.filter(lambda index, _: tf.gather(wanted, index))
+    return kept.map(lambda _, example: example)
 
 
 def _measure_normalisation(batches):

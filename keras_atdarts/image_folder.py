@@ -213,7 +213,7 @@ def _broken_image(broken):
         _image_shape(broken[0])
         reason = "it cannot be decoded"
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0]
+        reason = images.error_reason(error)
     others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     return InputError(
         f"Broken image {broken[0]}{others}: {reason}. Repair or remove it."

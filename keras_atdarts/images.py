@@ -1,5 +1,7 @@
 """Single images: decoding and resizing, as tensor functions."""
 
+import re
+
 import tensorflow as tf
 
 # What `decode` reads, by the end of a file's name.
@@ -50,3 +52,9 @@ def resize(images, image_size):
     images = images[..., top : top + height, left : left + width, :]
     images = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
     return tf.ensure_shape(images, (*images.shape[:-3], *image_size, images.shape[-1]))
+
+
+def error_reason(error):
+    """Returns what a `tf.errors.OpError` says, on one line, without graph names."""
+    lines = re.sub(r"{{.*?}}|\[Op:.*", "", error.message).strip().splitlines()
+    return lines[0].rstrip(". ") if lines else type(error).__name__

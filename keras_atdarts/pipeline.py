@@ -47,8 +47,7 @@ def search_split(num_examples, weight_fraction, seed):
 
 def steps_per_epoch(num_examples, batch_size):
     """Returns the number of full batches in `num_examples` images."""
-    if batch_size < 1:
-        raise InputError(f"The batch size must be 1 or larger. Received: {batch_size}")
+    _check_batch_size(batch_size)
     if batch_size > num_examples:
         raise InputError(
             f"The batch size {batch_size} is larger than its split of {num_examples} "
@@ -146,14 +145,21 @@ def evaluation_batches(dataset, split, batch_size):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+def _check_batch_size(batch_size):
+    if batch_size < 1:
+        raise InputError(f"The batch size must be 1 or larger. Received: {batch_size}")
+
+
 def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch):
-    """Infinite batches from any place in the stream; `seed` is a pair of integers."""
+    """Infinite batches from any place in the stream; `seed` is two integers."""
     steps = steps_per_epoch(len(indices), batch_size)
-    seeds = tf.random.split(tf.constant(seed, tf.int64), 2)
-    order_seed, augmentation_seed = tf.unstack(seeds)
     shuffled = _shuffled if dataset.fits_in_memory("train") else _shuffled_stream
-    epochs = tf.data.Dataset.counter(first_batch // steps)
-    batches = epochs.flat_map(shuffled(dataset, batch_size, indices, order_seed))
+    # tf.data runs on the CPU: what its functions use must not lie on a GPU.
+    with tf.device("CPU"):
+        seeds = tf.random.split(tf.constant(seed, tf.int64), 2)
+        order_seed, augmentation_seed = tf.unstack(seeds)
+        epoch_batches = shuffled(dataset, batch_size, indices, order_seed)
+    batches = tf.data.Dataset.counter(first_batch // steps).flat_map(epoch_batches)
     batches = batches.skip(first_batch % steps).enumerate(first_batch)
     normalise = _normaliser(dataset)
 
@@ -204,8 +210,8 @@ def _shuffled_stream(dataset, batch_size, indices, seed):
 
 def _ordered(dataset, split, batch_size):
     """The `uint8` batches of a split in its stored order."""
+    _check_batch_size(batch_size)
     count = dataset.num_examples(split)
-    steps_per_epoch(count, min(batch_size, count))
     if not dataset.fits_in_memory(split):
         batches = dataset.read(split).batch(batch_size)
         num_batches = math.ceil(count / batch_size)
@@ -221,7 +227,6 @@ def _ordered(dataset, split, batch_size):
 
 
 def _tensors(dataset, split):
-    # tf.data runs on the CPU; tensors on a GPU would be copied at every step.
     with tf.device("CPU"):
         return tuple(tf.convert_to_tensor(array) for array in dataset.arrays(split))
 

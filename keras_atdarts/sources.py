@@ -43,8 +43,8 @@ Args:
 def register_dataset(name):
     """Registers a function as the source of the data set `name`.
 
-    The function takes a `Request` and returns a TFDS builder with the splits
-    `"train"` and `"test"` and the features `"image"` and `"label"`.
+    The function takes a `Request` and returns a TFDS builder with the features
+    `"image"` and `"label"`; it need not be prepared yet.
 
     Example:
 
@@ -113,17 +113,25 @@ def folder(request):
 
 
 def tfds_source(request):
-    """Any data set of the TFDS catalogue, downloaded by TFDS if need be."""
+    """Any data set of the TFDS catalogue."""
     try:
-        builder = tfds.builder(request.name, data_dir=request.data_dir)
+        return tfds.builder(request.name, data_dir=request.data_dir)
     except Exception as error:
         raise InputError(
             f"TFDS cannot open the data set '{request.name}': {_one_line(error)}"
         ) from error
-    if not builder.is_prepared():
-        _check_network(builder, request)
-        _prepare(builder, request)
-    return builder
+
+
+def prepare(builder):
+    """Downloads and prepares a data set, unless that is done already."""
+    if builder.is_prepared():
+        return
+    _check_network(builder)
+    # TFDS documents no common base of what a download or a conversion can raise.
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        raise _not_available(builder.name, _one_line(error)) from error
 
 
 def _idx_or_tfds(request, class_names):
@@ -137,15 +145,7 @@ def _idx_or_tfds(request, class_names):
     return tfds_source(request)
 
 
-def _prepare(builder, request):
-    # TFDS documents no common base of what a download or a conversion can raise.
-    try:
-        builder.download_and_prepare()
-    except Exception as error:
-        raise _not_available(request, _one_line(error)) from error
-
-
-def _check_network(builder, request):
+def _check_network(builder):
     """Fails at once where TFDS would repeat its attempts for minutes."""
     needs_network = builder.url_infos and not builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     parents = pathlib.Path(builder.data_path).parents
@@ -156,17 +156,17 @@ def _check_network(builder, request):
     try:
         socket.getaddrinfo(host, None)
     except OSError as error:
-        raise _not_available(request, f"no network ({host}: {error})") from error
+        raise _not_available(builder.name, f"no network ({host}: {error})") from error
 
 
-def _not_available(request, reason):
+def _not_available(name, reason):
     idx_hint = (
         ", or to the folder of its IDX files"
-        if request.name in ("fashion_mnist", "mnist")
+        if name in ("fashion_mnist", "mnist")
         else ""
     )
     return InputError(
-        f"The data set '{request.name}' is not prepared and cannot be downloaded: "
+        f"The data set '{name}' is not prepared and cannot be downloaded: "
         f"{reason}. Set --data-dir to a TFDS directory that has it{idx_hint}, or run "
         "where there is a network."
     )

@@ -1,0 +1,52 @@
+"""Prints how many images per second the input pipeline delivers on its own."""
+
+import argparse
+import time
+
+from keras_atdarts import data, pipeline
+
+
+def images_per_second(batches, images_per_element, seconds):
+    """Takes elements for a while, after a first one that starts the pipeline."""
+    iterator = iter(batches)
+    next(iterator)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        next(iterator)
+        count += images_per_element
+    return count / (time.perf_counter() - start)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--dataset", default=data.DEFAULT_DATASET, help="its name")
+    parser.add_argument("--data-dir", help="where its files are")
+    parser.add_argument(
+        "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="resize"
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="images per batch")
+    parser.add_argument("--cutout", type=int, default=16, help="side; 0 for none")
+    parser.add_argument("--seconds", type=float, default=5, help="time per measurement")
+    flags = parser.parse_args(argv)
+
+    dataset = data.load_dataset(flags.dataset, flags.data_dir, flags.image_size)
+    count, batch_size = dataset.num_examples("train"), flags.batch_size
+    augmentation = pipeline.Augmentation(cutout=flags.cutout)
+    halves = pipeline.search_split(count, 0.5, seed=0)
+    in_memory = dataset.fits_in_memory("train")
+    print(f"{dataset.name}: {count} images of {dataset.image_shape}, ", end="")
+    print(f"{'in memory' if in_memory else 'streamed'}, batches of {batch_size}")
+    training = pipeline.training_batches(dataset, batch_size, augmentation, seed=0)
+    search = pipeline.search_batches(dataset, batch_size, augmentation, 0, *halves)
+    for name, batches, images_per_element in (
+        ("training_batches", training, batch_size),
+        ("search_batches", search, 2 * batch_size),
+    ):
+        rate = images_per_second(batches, images_per_element, flags.seconds)
+        print(f"{name}: {rate:,.0f} images per second")
+
+
+if __name__ == "__main__":
+    main()

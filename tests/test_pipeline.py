@@ -1,0 +1,232 @@
+import numpy as np
+import pytest
+from sample_data import write_image_folder
+
+from keras_atdarts import pipeline
+from keras_atdarts.data import load_dataset
+from keras_atdarts.errors import InputError
+from keras_atdarts.pipeline import Augmentation
+
+NOTHING = Augmentation(crop_padding=0, flip=False, cutout=0)
+EVERYTHING = Augmentation(crop_padding=2, flip=True, cutout=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """30 training images; the grey level of each is its number."""
+    root = tmp_path_factory.mktemp("images")
+    write_image_folder(root / "train", (8, 6, 1), images_per_class=10)
+    return write_image_folder(root / "test", (8, 6, 1), images_per_class=5).parent
+
+
+@pytest.fixture(params=["in memory", "streamed"])
+def dataset(folder, request):
+    dataset = load_dataset("folder", folder)
+    if request.param == "streamed":
+        dataset.memory_limit = 0
+    return dataset
+
+
+def take(batches, count):
+    return list(batches.take(count).as_numpy_iterator())
+
+
+def grey_levels(dataset, images):
+    pixels = images * dataset.std + dataset.mean
+    return np.rint(255 * pixels[:, 0, 0, 0]).astype(int)
+
+
+def positions(dataset, images):
+    """Which training images these are, by their position in the split."""
+    stored = dataset.arrays("train")[0][:, 0, 0, 0].tolist()
+    return [stored.index(level) for level in grey_levels(dataset, images)]
+
+
+def assert_same(batches, others):
+    for (images, labels), (other_images, other_labels) in zip(
+        batches, others, strict=True
+    ):
+        np.testing.assert_array_equal(images, other_images)
+        np.testing.assert_array_equal(labels, other_labels)
+
+
+@pytest.mark.parametrize("fraction, num_weight", [(0.5, 50), (0.8, 81), (0.01, 1)])
+def test_search_split_is_disjoint_covering_and_sorted(fraction, num_weight):
+    weight, alpha = pipeline.search_split(101, fraction, seed=3)
+    assert len(weight) == num_weight
+    np.testing.assert_array_equal(np.sort([*weight, *alpha]), np.arange(101))
+    assert np.all(np.diff(weight) > 0) and np.all(np.diff(alpha) > 0)
+
+
+def test_search_split_depends_on_the_seed_only():
+    first, again, other = (
+        pipeline.search_split(50, 0.5, seed)[0] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, 0.001, -0.5])
+def test_search_split_needs_images_on_both_sides(fraction):
+    with pytest.raises(InputError, match=f"fraction of {fraction} leaves"):
+        pipeline.search_split(100, fraction, seed=0)
+
+
+def test_each_epoch_shows_every_image_once(dataset):
+    batches = take(pipeline.training_batches(dataset, 5, NOTHING, seed=0), 12)
+    epochs = [
+        np.concatenate([positions(dataset, images) for images, _ in part])
+        for part in (batches[:6], batches[6:])
+    ]
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(30))
+        assert np.any(epoch != np.arange(30))
+    assert np.any(epochs[0] != epochs[1])
+
+
+def test_labels_follow_their_images(dataset):
+    for images, labels in take(pipeline.training_batches(dataset, 7, NOTHING, 0), 8):
+        np.testing.assert_array_equal(grey_levels(dataset, images) // 10, labels)
+
+
+def test_types_and_static_shapes(dataset):
+    images, labels = pipeline.training_batches(
+        dataset, 7, EVERYTHING, seed=0
+    ).element_spec
+    assert images.shape == (7, 8, 6, 1) and images.dtype == "float32"
+    assert labels.shape == (7,) and labels.dtype == "int32"
+
+
+def test_remainder_is_dropped_within_an_epoch(dataset):
+    batches = take(pipeline.training_batches(dataset, 8, NOTHING, seed=0), 6)
+    for part in (batches[:3], batches[3:]):
+        seen = np.concatenate([positions(dataset, images) for images, _ in part])
+        assert len(set(seen)) == 24
+
+
+def test_without_augmentation_images_are_only_normalised(dataset):
+    stored = dataset.arrays("train")[0] / 255
+    for images, _ in take(pipeline.training_batches(dataset, 10, NOTHING, 0), 3):
+        expected = stored[positions(dataset, images)] - dataset.mean
+        np.testing.assert_allclose(images, expected / dataset.std, atol=1e-5)
+
+
+def test_cutout_zeroes_after_normalisation(dataset):
+    cutout = Augmentation(crop_padding=0, flip=False, cutout=4)
+    images = take(pipeline.training_batches(dataset, 30, cutout, seed=0), 1)[0][0]
+    num_zeroes = np.sum(images == 0, axis=(1, 2, 3))
+    assert num_zeroes.min() >= 4 and num_zeroes.max() == 16
+
+
+def test_crop_pads_with_black(dataset):
+    crop = Augmentation(crop_padding=3, flip=False, cutout=0)
+    images = take(pipeline.training_batches(dataset, 30, crop, seed=0), 1)[0][0]
+    black = -np.array(dataset.mean) / dataset.std
+    bordered = np.isclose(images, black, atol=1e-5).any(axis=(1, 2, 3))
+    assert bordered.sum() > 20
+
+
+def test_same_seed_gives_the_same_batches(dataset):
+    runs = [
+        take(pipeline.training_batches(dataset, 4, EVERYTHING, seed), 9)
+        for seed in (5, 5, 6)
+    ]
+    assert_same(runs[0], runs[1])
+    assert any(np.any(a[0] != b[0]) for a, b in zip(runs[0], runs[2], strict=True))
+
+
+def test_first_epoch_continues_a_run(dataset):
+    whole = take(pipeline.training_batches(dataset, 4, EVERYTHING, seed=1), 21)
+    later = pipeline.training_batches(dataset, 4, EVERYTHING, seed=1, first_epoch=2)
+    assert_same(take(later, 7), whole[14:])
+
+
+def test_augmentation_differs_between_epochs(dataset):
+    cutout = Augmentation(crop_padding=0, flip=False, cutout=2)
+    first, second = take(pipeline.training_batches(dataset, 30, cutout, seed=0), 2)
+    assert np.any((first[0] == 0) != (second[0] == 0))
+
+
+def test_indices_choose_the_images(dataset):
+    chosen = [1, 4, 9, 16, 25]
+    batches = pipeline.training_batches(dataset, 5, NOTHING, 0, indices=chosen)
+    for images, _ in take(batches, 3):
+        assert sorted(positions(dataset, images)) == chosen
+
+
+def test_search_batches_come_from_their_halves(dataset):
+    weight, alpha = pipeline.search_split(30, 0.6, seed=0)
+    batches = pipeline.search_batches(dataset, 4, NOTHING, 0, weight, alpha)
+    seen_weight, seen_alpha = set(), set()
+    for (weight_images, weight_labels), (alpha_images, alpha_labels) in take(
+        batches, 20
+    ):
+        seen_weight.update(positions(dataset, weight_images))
+        seen_alpha.update(positions(dataset, alpha_images))
+        for images, labels in (
+            (weight_images, weight_labels),
+            (alpha_images, alpha_labels),
+        ):
+            np.testing.assert_array_equal(grey_levels(dataset, images) // 10, labels)
+    assert seen_weight == set(weight) and seen_alpha == set(alpha)
+
+
+def test_both_halves_of_a_search_batch_are_augmented(dataset):
+    halves = pipeline.search_split(30, 0.5, seed=0)
+    cutout = Augmentation(crop_padding=0, flip=False, cutout=3)
+    pairs = take(pipeline.search_batches(dataset, 15, cutout, 0, *halves), 1)
+    zeroed = [images == 0 for images, _ in pairs[0]]
+    assert all(part.any(axis=(1, 2, 3)).all() for part in zeroed)
+    assert np.any(zeroed[0] != zeroed[1])
+
+
+def test_weight_batches_are_those_of_training(dataset):
+    weight, alpha = pipeline.search_split(30, 0.5, seed=0)
+    pairs = pipeline.search_batches(dataset, 5, EVERYTHING, 2, weight, alpha)
+    alone = pipeline.training_batches(dataset, 5, EVERYTHING, 2, indices=weight)
+    assert_same([pair[0] for pair in take(pairs, 5)], take(alone, 5))
+
+
+def test_first_epoch_continues_a_search_with_unequal_halves(dataset):
+    weight, alpha = pipeline.search_split(30, 0.6, seed=0)
+    arguments = (dataset, 5, EVERYTHING, 2, weight, alpha)
+    whole = take(pipeline.search_batches(*arguments), 10)
+    later = take(pipeline.search_batches(*arguments, first_epoch=2), 4)
+    for half in (0, 1):
+        assert_same([pair[half] for pair in later], [pair[half] for pair in whole[6:]])
+
+
+@pytest.mark.parametrize(
+    "batch_size, sizes", [(4, [4, 4, 4, 3]), (15, [15]), (99, [15])]
+)
+def test_evaluation_batches_are_the_split_in_order(dataset, batch_size, sizes):
+    batches = pipeline.evaluation_batches(dataset, "test", batch_size)
+    assert int(batches.cardinality()) == len(sizes)
+    found = list(batches.as_numpy_iterator())
+    assert [len(labels) for _, labels in found] == sizes
+    images, labels = dataset.arrays("test")
+    np.testing.assert_array_equal(np.concatenate([part for _, part in found]), labels)
+    expected = (images / 255 - dataset.mean) / dataset.std
+    np.testing.assert_allclose(
+        np.concatenate([part for part, _ in found]), expected, atol=1e-5
+    )
+
+
+def test_steps_per_epoch():
+    assert pipeline.steps_per_epoch(30, 7) == 4
+    assert pipeline.steps_per_epoch(30, 30) == 1
+
+
+def test_batch_larger_than_its_split(dataset):
+    with pytest.raises(InputError, match="batch size 31 is larger .* 30 images"):
+        pipeline.training_batches(dataset, 31, NOTHING, seed=0)
+    halves = pipeline.search_split(30, 0.8, seed=0)
+    with pytest.raises(InputError, match="batch size 10 is larger .* 6 images"):
+        pipeline.search_batches(dataset, 10, NOTHING, 0, *halves)
+
+
+def test_batch_size_below_one(dataset):
+    with pytest.raises(InputError, match="1 or larger. Received: 0"):
+        pipeline.training_batches(dataset, 0, NOTHING, seed=0)
+    with pytest.raises(InputError, match="1 or larger. Received: 0"):
+        pipeline.evaluation_batches(dataset, "test", 0)
