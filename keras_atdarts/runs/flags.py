@@ -132,3 +132,12 @@ def parse_words(field, words):
         return None if values == (None,) else values
     except ValueError:
         return " ".join(words) if kind.several else words
+
+
+def positive_number(word):
+    """Returns the whole number above 0 that a flag's word stands for."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 1; received '{word}'"
+        )
+    return int(word)

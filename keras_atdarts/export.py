@@ -1,0 +1,158 @@
+"""A trained network as a SavedModel that needs TensorFlow alone."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts import images as image_functions
+from keras_atdarts.errors import InputError
+
+CLASS_NAMES = "class_names.txt"
+GENOTYPE = "genotype.json"
+
+
+class RawImageClassifier(tf.Module):
+    """A network with what comes before and after it: raw images to probabilities.
+
+    Args:
+        network: A `keras.Model` from normalised images to logits.
+        dataset: Dict, from `ImageDataset.description`.
+        assets: Paths of files that the SavedModel carries.
+    """
+
+    def __init__(self, network, dataset, assets=()):
+        super().__init__()
+        # The bare variables: of the Keras model, a SavedModel needs nothing else.
+        self.network_variables = [variable.value for variable in network.variables]
+        self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
+        height, width, channels = dataset["image_shape"]
+        mean = tf.constant(dataset["mean"], tf.float32)
+        std = tf.constant(dataset["std"], tf.float32)
+
+        def serve(images):
+            resized = image_functions.resize(images, (height, width))
+            normalised = (tf.cast(resized, tf.float32) / 255.0 - mean) / std
+            logits = network(normalised, training=False)
+            return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
+
+        any_size = tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
+        self.serve = tf.function(serve, input_signature=[any_size])
+
+
+def export_saved_model(network, directory, dataset, genotype, overwrite=False):
+    """Writes a SavedModel, reloads it, and compares it with the network.
+
+    Its signature `serving_default` maps `images`, uint8 of shape `(batch,
+    height, width, channels)` with values 0 to 255 and any height and width, to
+    `probabilities`, float32 `(batch, num_classes)`. Images of another size are
+    resized as in training: the aspect ratio is kept, the centre cropped. The
+    class names, one a line, and the genotype are in its folder `assets`.
+
+    Args:
+        network: A `keras.Model` from normalised images to logits.
+        directory: Path to write to; complete or absent, never half written.
+        dataset: Dict, from `ImageDataset.description`.
+        genotype: The network's `Genotype`.
+        overwrite: Boolean, whether a SavedModel at `directory` is replaced.
+
+    Raises:
+        InputError: where the directory exists or cannot be written.
+        RuntimeError: where the reloaded SavedModel gives other probabilities.
+
+    Example:
+
+    >>> export_saved_model(network, "saved_models/a", dataset.description(), genotype)
+    >>> classify = tf.saved_model.load("saved_models/a").signatures["serving_default"]
+    >>> classify(images=raw_images)["probabilities"]
+    """
+    directory = pathlib.Path(directory)
+    check_destination(directory, overwrite)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=directory.parent, prefix=".export-")
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to '{directory.parent}': {error.strerror}. Give a "
+            "directory that you may write to."
+        ) from error
+    with scratch as scratch_path:
+        written = pathlib.Path(scratch_path) / "saved_model"
+        assets = write_assets(pathlib.Path(scratch_path), dataset, genotype)
+        module = RawImageClassifier(network, dataset, assets)
+        signatures = {"serving_default": module.serve}
+        tf.saved_model.save(module, str(written), signatures)
+        compare(written, network, dataset)
+        put_in_place(written, directory, pathlib.Path(scratch_path) / "replaced")
+
+
+def check_destination(directory, overwrite):
+    """Raises `InputError` unless a SavedModel may be written to `directory`."""
+    if directory.is_dir() and not any(directory.iterdir()):
+        return
+    if not os.path.lexists(directory):
+        return
+    if not (directory / "saved_model.pb").is_file():
+        raise InputError(
+            f"'{directory}' exists and is not a SavedModel. Give another --output."
+        )
+    if not overwrite:
+        raise InputError(
+            f"'{directory}' exists. Give another --output, or add --overwrite to "
+            "replace it."
+        )
+
+
+def write_assets(directory, dataset, genotype):
+    """Writes the files that the SavedModel carries; returns their paths."""
+    class_names = directory / CLASS_NAMES
+    class_names.write_text("\n".join(dataset["class_names"]) + "\n", encoding="utf-8")
+    genotype.save(directory / GENOTYPE)
+    return class_names, directory / GENOTYPE
+
+
+def compare(saved_model, network, dataset, num_images=4, tolerance=1e-4):
+    """Raises `RuntimeError` where a SavedModel differs from its network.
+
+    The images are noise: of the network's size, and of another size, for which
+    the resizing is part of the comparison.
+    """
+    height, width, channels = dataset["image_shape"]
+    classify = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    random = np.random.default_rng(0)
+    for shape in ((height, width), (height + 3, 2 * width)):
+        raw = random.integers(0, 256, (num_images, *shape, channels), np.uint8)
+        expected = predict_probabilities(network, raw, dataset)
+        received = classify(images=tf.constant(raw))["probabilities"].numpy()
+        if not np.allclose(received, expected, atol=tolerance):
+            difference = np.max(np.abs(received - expected))
+            raise RuntimeError(
+                "The SavedModel does not compute what the network does: expected "
+                f"probabilities within {tolerance}; received a difference of "
+                f"{difference}. Nothing was written."
+            )
+
+
+def predict_probabilities(network, raw_images, dataset):
+    """Returns the network's probabilities for uint8 images, without the SavedModel."""
+    resized = image_functions.resize(raw_images, dataset["image_shape"][:2])
+    normalised = np.asarray(resized, "float32") / 255.0
+    normalised = (normalised - np.array(dataset["mean"])) / np.array(dataset["std"])
+    logits = np.asarray(network.predict_on_batch(normalised.astype("float32")))
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def put_in_place(written, directory, replaced):
+    """Moves `written` to `directory`; what was there goes to `replaced`."""
+    if directory.exists():
+        os.replace(directory, replaced)
+    try:
+        os.replace(written, directory)
+    except OSError:
+        if replaced.exists():
+            shutil.move(replaced, directory)
+        raise

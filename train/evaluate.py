@@ -1,0 +1,73 @@
+"""Evaluates a retrained network on the test images of its data set.
+
+Prints accuracy, accuracy by class, the confusion matrix, parameters and
+multiply-adds, and writes them to evaluation.json in the run's directory.
+
+    python train/evaluate.py --workdir runs/a-net
+"""
+
+import sys
+
+from keras_atdarts.data import load_dataset
+from keras_atdarts.errors import InputError
+from keras_atdarts.evaluation import count_parameters, evaluate
+from keras_atdarts.multiply_adds import count_multiply_adds
+from keras_atdarts.pipeline import evaluation_batches
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.flags import positive_number, script_parser
+from keras_atdarts.runs.report import describe_evaluation
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.trained import load_network, open_trained_run
+from keras_atdarts.runs.workdir import EVALUATION
+
+
+def main(argv=None):
+    parser = script_parser(__doc__)
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory of the retraining"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive_number,
+        default=100,
+        metavar="N",
+        help="images at a time (100); does not change the result",
+    )
+    arguments = parser.parse_args(argv)
+    run = open_trained_run(arguments.workdir)
+    config, description = run.read_config(RetrainConfig)
+    dataset = load_dataset_of_run(config, description)
+    result = evaluate_network(load_network(run), dataset, arguments.batch_size)
+    run.write_json(EVALUATION, result)
+    print(describe_evaluation(result))
+    print(f"Written to {run.file(EVALUATION)}")
+
+
+def load_dataset_of_run(config, description):
+    """Returns the data set of a run, if it still is what the run was trained on."""
+    dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
+    current = dataset.description()
+    for key in ("image_shape", "class_names", "mean", "std"):
+        if current[key] != description[key]:
+            raise InputError(
+                f"The data set '{config.dataset}' has changed since the training: "
+                f"expected {key} {description[key]}; received {current[key]}."
+            )
+    return dataset
+
+
+def evaluate_network(network, dataset, batch_size):
+    """Returns everything that `evaluation.json` holds, as a dict."""
+    batches = evaluation_batches(dataset, "test", batch_size)
+    result = evaluate(network, batches, dataset.class_names)
+    return {
+        "dataset": dataset.name,
+        **result,
+        "confusion_matrix": result["confusion_matrix"].tolist(),
+        "parameters": count_parameters(network),
+        "multiply_adds": count_multiply_adds(network, dataset.image_shape),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,49 @@
+"""Exports a retrained network as a SavedModel that needs TensorFlow alone.
+
+The SavedModel takes raw images (uint8, any height and width) and returns class
+probabilities; class names and genotype are in its folder assets. It is reloaded
+and compared with the network before it is put in place.
+
+    python train/export.py --workdir runs/a-net --output saved_models/a
+"""
+
+import sys
+
+from keras_atdarts.export import export_saved_model
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.flags import script_parser
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.trained import load_network, open_trained_run
+from keras_atdarts.runs.workdir import GENOTYPE
+
+
+def main(argv=None):
+    parser = script_parser(__doc__)
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory of the retraining"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="DIR", help="where to write the SavedModel"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the SavedModel that is already there",
+    )
+    arguments = parser.parse_args(argv)
+    run = open_trained_run(arguments.workdir)
+    _, dataset = run.read_config(RetrainConfig)
+    export_saved_model(
+        load_network(run),
+        arguments.output,
+        dataset,
+        Genotype.load(run.file(GENOTYPE)),
+        arguments.overwrite,
+    )
+    print(f"Written to {arguments.output}, reloaded, and equal to the network.")
+    print(f"Next: python train/predict.py {arguments.output} IMAGE ...")
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
