@@ -188,12 +188,13 @@ def test_weight_batches_are_those_of_training(dataset):
 
 
 def test_first_epoch_continues_a_search_with_unequal_halves(dataset):
-    weight, alpha = pipeline.search_split(30, 0.6, seed=0)
+    # 2 weight batches an epoch, 4 alpha batches: the alphas continue midway.
+    weight, alpha = pipeline.search_split(30, 1 / 3, seed=0)
     arguments = (dataset, 5, EVERYTHING, 2, weight, alpha)
-    whole = take(pipeline.search_batches(*arguments), 10)
-    later = take(pipeline.search_batches(*arguments, first_epoch=2), 4)
+    whole = take(pipeline.search_batches(*arguments), 8)
+    later = take(pipeline.search_batches(*arguments, first_epoch=1), 6)
     for half in (0, 1):
-        assert_same([pair[half] for pair in later], [pair[half] for pair in whole[6:]])
+        assert_same([pair[half] for pair in later], [pair[half] for pair in whole[2:]])
 
 
 @pytest.mark.parametrize(
