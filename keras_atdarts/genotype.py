@@ -4,72 +4,21 @@ import dataclasses
 import json
 import os
 import pathlib
+import textwrap
 from importlib import resources
-from typing import NamedTuple
 
-from keras_atdarts.checks import (
-    check_integer,
-    check_keys,
-    check_list,
-    check_name,
-    located,
-)
+from keras_atdarts.cell_genotype import NUM_INPUTS, CellGenotype, Edge, source_name
+from keras_atdarts.checks import check_keys, located
 from keras_atdarts.errors import InputError, unknown_name
 
-NUM_INPUTS = 2
-
-
-class Edge(NamedTuple):
-    """One operation of a node, and where its input comes from.
-
-    Args:
-        operation: String, the name of the operation.
-        source: Integer. 0 is the output of the cell before the previous one,
-            1 that of the previous cell, 2 and above are node 0, node 1, ...
-    """
-
-    operation: str
-    source: int
-
-
-@dataclasses.dataclass(frozen=True)
-class CellGenotype:
-    """The edges of every intermediate node of a cell, and the cell's output.
-
-    Args:
-        nodes: For each intermediate node its edges, each an `Edge` or an
-            `(operation, source)` pair. The node is the sum of its edges.
-        concat: The sources whose tensors, concatenated along the channels, are
-            the output of the cell. Only intermediate nodes (2 and above) can be.
-
-    Raises:
-        InputError: If the edges and the output do not make a cell.
-    """
-
-    nodes: tuple
-    concat: tuple
-
-    def __post_init__(self):
-        nodes = _validated_nodes(self.nodes)
-        concat = _validated_concat(self.concat, len(nodes))
-        object.__setattr__(self, "nodes", nodes)
-        object.__setattr__(self, "concat", concat)
-
-    def to_dict(self):
-        """Returns the cell as lists and dictionaries."""
-        nodes = [[edge._asdict() for edge in edges] for edges in self.nodes]
-        return {"nodes": nodes, "concat": list(self.concat)}
-
-    @classmethod
-    def from_dict(cls, cell):
-        """Returns the cell that `to_dict()` described."""
-        check_keys(cell, required=("nodes", "concat"))
-        nodes = []
-        for index, edges in enumerate(check_list(cell["nodes"], "nodes")):
-            with located(f"node {index}"):
-                edges = check_list(edges, "edges")
-                nodes.append([_edge_from_dict(edge) for edge in edges])
-        return cls(nodes, cell["concat"])
+__all__ = [
+    "NUM_INPUTS",
+    "CellGenotype",
+    "Edge",
+    "Genotype",
+    "published_genotypes",
+    "source_name",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,9 +86,8 @@ class Genotype:
 
     def __str__(self):
         return "\n".join(
-            line
+            f"{cell_type} cell\n{textwrap.indent(str(cell), '  ')}"
             for cell_type, cell in self.cells()
-            for line in (f"{cell_type} cell", *_cell_lines(cell))
         )
 
     def to_dict(self):
@@ -187,111 +135,52 @@ class Genotype:
             raise InputError(f"{path}: cannot be written ({reason}).") from error
 
     @classmethod
-    def load(cls, path_or_name):
-        """Returns the genotype of a JSON file, or a published one by its name."""
-        if str(path_or_name) in published_genotypes():
-            return cls.published(str(path_or_name))
-        path = pathlib.Path(path_or_name)
-        text = _read_text(path)
-        with located(path):
-            return cls.from_json(text)
+    def load(cls, path_or_name, operations=None):
+        """Returns the genotype of a JSON file, or a published one by its name.
+
+        Args:
+            path_or_name: Path of the file, or one of `published_genotypes()`.
+            operations: Names of the operations that exist; any other one is
+                refused. Defaults to None: all are accepted.
+        """
+        text = _read_text(path_or_name)
+        with located(path_or_name):
+            genotype = cls.from_json(text)
+            if operations is not None:
+                genotype.check_operations(operations)
+        return genotype
 
     @classmethod
     def published(cls, name):
         """Returns a genotype of the literature, see `published_genotypes()`."""
         if name not in published_genotypes():
             raise unknown_name("published genotype", name, published_genotypes())
-        file = _published_directory() / f"{name}.json"
-        return cls.from_json(file.read_text(encoding="utf-8"))
+        return cls.load(name)
 
 
 def published_genotypes():
     """Returns the sorted names of the genotypes that come with the package."""
-    files = [pathlib.PurePath(file.name) for file in _published_directory().iterdir()]
-    return tuple(sorted(file.stem for file in files if file.suffix == ".json"))
-
-
-def source_name(source):
-    """Returns what a source is called: `"c_{k-2}"`, `"c_{k-1}"`, `"node 0"`, ..."""
-    if source < NUM_INPUTS:
-        return f"c_{{k-{NUM_INPUTS - source}}}"
-    return f"node {source - NUM_INPUTS}"
-
-
-def _cell_lines(cell):
-    edges = [edge for edges in cell.nodes for edge in edges]
-    width = max(len(edge.operation) for edge in edges)
-    for node, edges in enumerate(cell.nodes):
-        terms = [
-            f"{edge.operation:<{width}} <- {source_name(edge.source):<7}"
-            for edge in edges
-        ]
-        yield f"  node {node}   {'   '.join(terms)}".rstrip()
-    yield f"  c_k      {', '.join(source_name(source) for source in cell.concat)}"
+    files = (file.name for file in _published_directory().iterdir())
+    return tuple(
+        sorted(name.removesuffix(".json") for name in files if name.endswith(".json"))
+    )
 
 
 def _published_directory():
     return resources.files("keras_atdarts") / "published"
 
 
-def _read_text(path):
+def _read_text(path_or_name):
+    known = published_genotypes()
+    path = pathlib.Path(path_or_name)
+    if str(path_or_name) in known:
+        path = _published_directory() / f"{path_or_name}.json"
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        known = published_genotypes()
         raise unknown_name("genotype file or published name", path, known) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise InputError(
             f"{path}: cannot be read ({reason}); expected a genotype in JSON."
         ) from error
-
-
-def _edge_from_dict(edge):
-    check_keys(edge, required=("operation", "source"))
-    return Edge(edge["operation"], edge["source"])
-
-
-def _validated_nodes(nodes):
-    validated = []
-    for index, edges in enumerate(check_list(nodes, "nodes")):
-        with located(f"node {index}"):
-            if not check_list(edges, "edges"):
-                raise InputError("has no edges; give it at least one.")
-            validated.append(tuple(_validated_edge(edge, index) for edge in edges))
-    if not validated:
-        raise InputError("has no nodes; give it at least one.")
-    return tuple(validated)
-
-
-def _validated_edge(edge, node):
-    if len(check_list(edge, "operation and source")) != 2:
-        raise InputError(f"expected an operation and a source; received {edge}.")
-    operation, source = edge
-    check_name(operation, "an operation")
-    with located(f"'{operation}'"):
-        _check_source(source, range(NUM_INPUTS + node), "before this node")
-    return Edge(operation, source)
-
-
-def _validated_concat(concat, num_nodes):
-    nodes = range(NUM_INPUTS, NUM_INPUTS + num_nodes)
-    with located("concat"):
-        concat = tuple(check_list(concat, "sources"))
-        for source in concat:
-            _check_source(source, nodes, "a node of this cell")
-        if not concat:
-            raise InputError("is empty; name the nodes that make the output.")
-        if len(set(concat)) != len(concat):
-            raise InputError(f"names a node twice: {list(concat)}.")
-    return concat
-
-
-def _check_source(source, allowed, role):
-    check_integer(source)
-    if source not in allowed:
-        first, last = allowed[0], allowed[-1]
-        raise InputError(
-            f"source {source} is not {role}; expected {first} "
-            f"({source_name(first)}) to {last} ({source_name(last)})."
-        )

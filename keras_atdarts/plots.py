@@ -9,6 +9,10 @@ from keras_atdarts.errors import InputError, unknown_name
 from keras_atdarts.genotype import NUM_INPUTS, source_name
 
 FORMATS = ("png", "svg", "pdf")
+GRAPHVIZ_HINT = (
+    "No pictures, only DOT text: Graphviz's program 'dot' does not run here. "
+    "Install it with: apt install graphviz"
+)
 
 FONT = "Arial"
 GRAPH_STYLE = {
@@ -68,8 +72,7 @@ def plot_genotype(genotype, output, formats=("png",), highlight=()):
     >>> plot_genotype(genotype, "cells", highlight={"channel_attention"})
     """
     for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("picture format", name, FORMATS)
+        check_format(name)
     files = {}
     for cell_type, cell in genotype.cells():
         graph = cell_graph(cell, f"{cell_type} cell", highlight)
@@ -77,12 +80,14 @@ def plot_genotype(genotype, output, formats=("png",), highlight=()):
         for name in formats:
             files[f"{cell_type}.{name}"] = _picture(graph, name)
     if None in files.values():
-        print(
-            "No pictures of the cells, only DOT text: Graphviz's program 'dot' does "
-            "not run here. Install it with: apt install graphviz",
-            file=sys.stderr,
-        )
+        print(GRAPHVIZ_HINT, file=sys.stderr)
     return _write_files(pathlib.Path(output), files)
+
+
+def check_format(name):
+    """Raises an `InputError` for a picture format that is not among `FORMATS`."""
+    if name not in FORMATS:
+        raise unknown_name("picture format", name, FORMATS)
 
 
 def cell_graph(cell, title, highlight=()):

@@ -103,6 +103,16 @@ def test_known_operations_are_checked_by_name():
         genotype.check_operations(known[:2])
 
 
+def test_unknown_operation_of_a_file_is_refused_with_its_name(tmp_path):
+    path = tmp_path / "genotype.json"
+    Genotype.from_dict(genotype_dict()).save(path)
+    message = "genotype.json: normal cell: node 0: .*'channel_attention'"
+    with pytest.raises(InputError, match=message):
+        Genotype.load(path, operations=["sep_conv_3x3", "skip_connect"])
+    known = ["sep_conv_3x3", "skip_connect", "channel_attention"]
+    assert Genotype.load(path, operations=known) == Genotype.load(path)
+
+
 @pytest.mark.parametrize("name", published_genotypes())
 def test_published_genotypes_survive_json(name, tmp_path):
     genotype = Genotype.published(name)

@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 LAYERS = (
     ("errors", "version"),
     ("checks", "kernels"),
-    ("genotype", "blocks"),
+    ("cell_genotype", "blocks"),
+    ("genotype",),
     ("derive", "plots", "attention"),
     ("operations",),
     ("cells",),
@@ -24,7 +25,14 @@ LAYERS = (
 )
 
 # The rooms that must be usable without loading Keras.
-WITHOUT_KERAS = ("errors", "checks", "genotype", "derive", "plots")
+WITHOUT_KERAS = (
+    "errors",
+    "checks",
+    "cell_genotype",
+    "genotype",
+    "derive",
+    "plots",
+)
 
 
 @functools.cache

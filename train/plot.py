@@ -1,0 +1,128 @@
+"""Draws the two cells of a genotype, and on request the whole network.
+
+The genotype is a file that train/search.py wrote, or the name of a published one
+such as DARTS_V2. Attention stands out. Pictures need Graphviz (apt install
+graphviz); without it the DOT text is written all the same.
+
+    python train/plot.py runs/a/genotype.json --output runs/a/cells
+    python train/plot.py DARTS_V2 --format svg --network darts_v2.svg
+"""
+
+import pathlib
+import sys
+
+import keras
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.network import build_network
+from keras_atdarts.operations import attention_names, operation_names
+from keras_atdarts.plots import FORMATS, check_format, plot_genotype
+from keras_atdarts.runs.flags import positive_number, script_parser
+from keras_atdarts.runs.script import run_script
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    genotype = Genotype.load(arguments.genotype, operation_names())
+    network = None
+    if arguments.network:
+        check_format(arguments.network.suffix[1:])
+        network = build_network(
+            genotype,
+            arguments.image_shape,
+            arguments.num_classes,
+            arguments.filters,
+            arguments.num_cells,
+        )
+    written = plot_genotype(
+        genotype, arguments.output, arguments.format, highlight=attention_names()
+    )
+    if network:
+        written += plot_network(network, arguments.network)
+    print(genotype)
+    for path in written:
+        print(f"Written to {path}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = script_parser(__doc__)
+    parser.add_argument(
+        "genotype", metavar="GENOTYPE", help="a JSON file, or a published name"
+    )
+    parser.add_argument(
+        "--output",
+        default="cells",
+        metavar="DIR",
+        help="where to write normal.dot, reduction.dot and the pictures (cells)",
+    )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        choices=FORMATS,
+        default=["png"],
+        help="of the pictures of the cells (png)",
+    )
+    add_network_flags(parser.add_argument_group("the network built of the cells"))
+    return parser.parse_args(argv)
+
+
+def add_network_flags(group):
+    """Adds the flags that say which network is drawn."""
+    group.add_argument(
+        "--network",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="draw the network to this .png, .svg or .pdf file (not drawn)",
+    )
+    group.add_argument(
+        "--image-shape",
+        nargs=3,
+        type=positive_number,
+        default=[32, 32, 3],
+        metavar=("HEIGHT", "WIDTH", "CHANNELS"),
+        help="shape of its images (32 32 3)",
+    )
+    for flag, default, meaning in (
+        ("--num-classes", 10, "classes it tells apart"),
+        ("--filters", 36, "channels of a node in its first cell"),
+        ("--num-cells", 8, "cells, of which two reduce"),
+    ):
+        group.add_argument(
+            flag,
+            type=positive_number,
+            default=default,
+            metavar="N",
+            help=f"{meaning} ({default})",
+        )
+
+
+def plot_network(network, path):
+    """Draws a network with all layers of its cells, and returns the paths written.
+
+    Args:
+        network: Functional `keras.Model`.
+        path: Path of the picture. The DOT text is written beside it.
+    """
+    drawing = {
+        "show_layer_names": True,
+        "show_shapes": True,
+        "expand_nested": True,
+        "dpi": 72,
+    }
+    text = keras.utils.model_to_dot(network, **drawing).to_string()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".dot").write_text(text, encoding="utf-8")
+        keras.utils.plot_model(network, path, **drawing)
+    except (ImportError, AssertionError):
+        # Without `dot`; plot_genotype() has said how to get it.
+        return [path.with_suffix(".dot")]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+    return [path.with_suffix(".dot"), path]
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
