@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import types
 
 import keras
 import numpy as np
 import pytest
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import CellGenotype, Edge, Genotype
 from keras_atdarts.runs import atomic, workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory, record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig, SearchConfig
@@ -307,13 +307,12 @@ class Searcher(keras.Model):
 
 
 def derive_skips(alphas):
-    edge = types.SimpleNamespace(operation="skip_connect", source=1)
-    other = types.SimpleNamespace(operation="sep_conv_3x3", source=2)
-    cell = types.SimpleNamespace(nodes=((edge, edge), (edge, other)))
-    first = alphas["normal"][0, 0]["none"]
-    return types.SimpleNamespace(
-        normal=cell, reduction=cell, to_dict=lambda: {"first": float(first)}
-    )
+    """Returns a genotype of skips, and of one pooling once the alpha is 2."""
+    last = "max_pool_3x3" if alphas["normal"][0, 0]["none"] == 2 else "skip_connect"
+    skip = Edge("skip_connect", 1)
+    nodes = ((Edge("skip_connect", 0), skip), (skip, Edge(last, 2)))
+    cell = CellGenotype(nodes, concat=(2, 3))
+    return Genotype(cell, cell)
 
 
 def test_callbacks_record_every_epoch(tmp_path, capsys):
@@ -332,12 +331,13 @@ def test_callbacks_record_every_epoch(tmp_path, capsys):
     assert epochs[1]["alphas"]["reduction"] == {
         "0<-0": {"none": 2.0, "skip_connect": 0.5}
     }
-    assert epochs[1]["genotype"] == {"first": 2.0} == history.genotype.to_dict()
+    assert epochs[0]["genotype"] != epochs[1]["genotype"]
+    assert epochs[1]["genotype"] == history.genotype.to_dict()
     lines = run.file(workdir.HISTORY).read_text().splitlines()
     assert len(lines) == 3 and lines[0].startswith("epoch,")
     assert any(run.file(workdir.TENSORBOARD).rglob("events*"))
     shown = capsys.readouterr().out
     bar, cells = shown.index("1/1"), shown.index("normal:")
     assert bar < cells
-    assert "skip_connect(c_k-1) + sep_conv_3x3(0)" in shown
-    assert "[3 skip_connect]" in shown
+    assert "node 1 = skip_connect(c_{k-1}) + max_pool_3x3(node 0)" in shown
+    assert shown.index("[4 skip_connect]") < shown.index("[3 skip_connect]")

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_atdarts.genotype import source_name
 from keras_atdarts.runs import atomic, workdir
 
 
@@ -73,25 +74,17 @@ def describe_genotype(genotype):
     return "\n".join(
         f"  {name + ':':<10} {describe_cell(cell)}  "
         f"[{count_operation(cell, 'skip_connect')} skip_connect]"
-        for name, cell in (
-            ("normal", genotype.normal),
-            ("reduction", genotype.reduction),
-        )
+        for name, cell in genotype.cells()
     )
 
 
 def describe_cell(cell):
-    """Returns the nodes of a cell as sums, e.g. `0 = max_pool_3x3(c_k-2) + ...`."""
+    """Returns the nodes as sums, e.g. `node 0 = max_pool_3x3(c_{k-2}) + ...`."""
     return ", ".join(
-        f"{node} = "
+        f"node {node} = "
         + " + ".join(f"{edge.operation}({source_name(edge.source)})" for edge in edges)
         for node, edges in enumerate(cell.nodes)
     )
-
-
-def source_name(source):
-    """Returns how the paper calls a source: `c_k-2`, `c_k-1`, or a node's number."""
-    return ("c_k-2", "c_k-1")[source] if source < 2 else str(source - 2)
 
 
 def count_operation(cell, operation):
