@@ -1,0 +1,148 @@
+"""The tensor functions against the reference's arithmetic, written out in NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_checks import random_images
+
+from keras_atdarts import kernels
+
+both_strides = pytest.mark.parametrize("strides", [1, 2])
+sizes = pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5)])
+
+
+def windows(x, kernel_size, strides, dilation_rate, fill):
+    """Yields the output position and the window of PyTorch's padding."""
+    margin = dilation_rate * (kernel_size // 2)
+    padded = np.pad(
+        x, ((0, 0), (margin, margin), (margin, margin), (0, 0)), constant_values=fill
+    )
+    reach = dilation_rate * (kernel_size - 1) + 1
+    for row in range(0, x.shape[1], strides):
+        for column in range(0, x.shape[2], strides):
+            yield (
+                (row // strides, column // strides),
+                padded[
+                    :,
+                    row : row + reach : dilation_rate,
+                    column : column + reach : dilation_rate,
+                ],
+            )
+
+
+def slide(x, function, kernel_size, strides=1, dilation_rate=1, fill=0.0):
+    size = [-(-side // strides) for side in x.shape[1:3]]
+    result = None
+    for (row, column), window in windows(x, kernel_size, strides, dilation_rate, fill):
+        value = function(window)
+        if result is None:
+            result = np.zeros((x.shape[0], *size, value.shape[-1]))
+        result[:, row, column] = value
+    return result
+
+
+@both_strides
+@sizes
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("dilation_rate", [1, 2])
+def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
+    x = random_images((2, *size, 3), "float64")
+    kernel = random_images((kernel_size, kernel_size, 3, 1), "float64")
+    expected = slide(
+        x,
+        lambda window: np.sum(window * kernel[..., 0], axis=(1, 2)),
+        kernel_size,
+        strides,
+        dilation_rate,
+    )
+    result = kernels.depthwise_convolution(
+        tf.constant(x), kernel, strides, dilation_rate
+    )
+    np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
+
+
+@both_strides
+@sizes
+def test_convolution(size, strides):
+    x = random_images((2, *size, 3), "float64")
+    kernel = random_images((3, 3, 3, 4), "float64")
+    expected = slide(x, lambda w: np.einsum("bhwc,hwcf->bf", w, kernel), 3, strides)
+    np.testing.assert_allclose(kernels.convolution(x, kernel, strides), expected)
+
+
+@both_strides
+@sizes
+def test_max_pool(size, strides):
+    x = random_images((2, *size, 3))
+    expected = slide(x, lambda w: w.max(axis=(1, 2)), 3, strides, fill=-np.inf)
+    np.testing.assert_array_equal(kernels.max_pool(tf.constant(x), strides), expected)
+
+
+@both_strides
+@sizes
+def test_average_pool_does_not_count_its_padding(size, strides):
+    x = random_images((2, *size, 3))
+    expected = slide(x, lambda w: np.nanmean(w, axis=(1, 2)), 3, strides, fill=np.nan)
+    result = kernels.average_pool(tf.constant(x), strides)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@sizes
+def test_subsampling(size):
+    x = random_images((2, *size, 3))
+    np.testing.assert_array_equal(kernels.subsample_even(x), x[:, ::2, ::2])
+    padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    rows, columns = (-(-side // 2) for side in size)
+    expected = padded[:, 1::2, 1::2][:, :rows, :columns]
+    np.testing.assert_array_equal(kernels.subsample_odd(tf.constant(x)), expected)
+
+
+def test_subsampling_of_unknown_sizes():
+    function = tf.function(
+        kernels.subsample_odd,
+        input_signature=[tf.TensorSpec((None, None, None, 3))],
+    )
+    for size in ((8, 8), (7, 10)):
+        x = tf.constant(random_images((2, *size, 3)))
+        np.testing.assert_array_equal(function(x), kernels.subsample_odd(x))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batch_normalization_and_its_gradient(dtype):
+    """Both forms against the definition, differentiated by TensorFlow in float64."""
+    x = tf.constant(random_images((4, 5, 6, 3), dtype) * 3 + 1)
+    scale, offset = tf.constant([0.5, 1.0, 2.0], dtype), tf.constant([0, 1, 2.0], dtype)
+    probe = tf.constant(random_images((4, 5, 6, 3), "float64"))
+
+    def differentiate(function, *inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y = function(*inputs)
+            loss = tf.reduce_sum(tf.cast(y, tf.float64) * probe)
+        return y, tape.gradient(loss, inputs)
+
+    def definition(x, scale, offset):
+        mean = tf.reduce_mean(x, axis=[0, 1, 2])
+        variance = tf.reduce_mean((x - mean) ** 2, axis=[0, 1, 2])
+        return (x - mean) / tf.sqrt(variance + 1e-5) * scale + offset
+
+    exact = [tf.cast(value, tf.float64) for value in (x, scale, offset)]
+    expected, expected_gradients = differentiate(definition, *exact)
+    y, gradients = differentiate(
+        lambda *inputs: kernels.batch_normalization(*inputs, 1e-5)[0], x, scale, offset
+    )
+    tolerance = 2e-5 if dtype == "float32" else 1e-10
+    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+    for gradient, exact_gradient in zip(gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(
+            gradient, exact_gradient, rtol=tolerance, atol=10 * tolerance
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_batch_statistics_are_those_of_pytorch(dtype):
+    x = random_images((2, 3, 3, 2), dtype)
+    one = tf.ones(2, dtype)
+    _, mean, variance = kernels.batch_normalization(tf.constant(x), one, one, 1e-5)
+    np.testing.assert_allclose(mean, x.mean((0, 1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(variance, x.var((0, 1, 2), ddof=1), rtol=1e-5)
