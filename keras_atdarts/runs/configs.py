@@ -19,19 +19,6 @@ from keras_atdarts.runs.settings import (
     whole_number,
 )
 
-AT_DARTS_OPERATIONS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-    "channel_attention",
-    "spatial_attention",
-)
-
 SEARCH_PRESETS = {
     # python train/search.py
     # A few minutes on two cores: shows the whole road, not a cell to keep.
@@ -169,10 +156,10 @@ class SearchConfig(TrainingConfig):
     )
     cutout: int = setting(0, whole_number(0), "data", CUTOUT_HELP)
     operations: tuple = setting(
-        AT_DARTS_OPERATIONS,
+        ("at_darts",),
         several(text()),
         "supernet",
-        "candidate operations of every edge",
+        "candidate operations of every edge, or the name of a search space",
     )
     filters: int = setting(
         16, whole_number(1), "supernet", "channels of a node in the first cell"
