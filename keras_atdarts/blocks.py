@@ -98,8 +98,6 @@ class BatchNormalization(keras.layers.Layer):
 
     Call arguments:
         tensors: List of `num_edges` tensors `(batch, height, width, channels)`.
-        weights: Optional list of `num_edges` scalar tensors that multiply the
-            results.
         training: Boolean, whether the statistics are those of the batch.
 
     Input shape:
@@ -141,7 +139,23 @@ class BatchNormalization(keras.layers.Layer):
             aggregation="mean",  # Replicas see different batches.
         )
 
-    def call(self, tensors, weights=None, training=None):
+    def call(self, tensors, training=None):
+        return self.normalize(tensors, training=training)
+
+    def normalize(self, tensors, weights=None, training=None):
+        """Does what a call does, with weights.
+
+        Not part of `call`, because Keras would cast them to the compute dtype.
+
+        Args:
+            tensors: List of `num_edges` tensors.
+            weights: Optional list of `num_edges` scalar tensors, in the dtype of
+                the variables, that multiply the results.
+            training: Boolean, whether the statistics are those of the batch.
+
+        Returns:
+            List of `num_edges` tensors.
+        """
         scales, offsets = self._scales_and_offsets(weights)
         if not training:
             return self._normalize_frozen(tensors, scales, offsets)
@@ -368,7 +382,7 @@ class FactorizedReduce(EdgeLayer):
                 tf.unstack(self.even_kernel), tf.unstack(self.odd_kernel), strict=True
             )
         ]
-        return self.normalization(reduced, weights=weights, training=training)
+        return self.normalization.normalize(reduced, weights, training)
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape

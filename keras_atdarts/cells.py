@@ -185,6 +185,10 @@ class MixedOperation(keras.layers.Layer):
             candidate.build(input_shape)
 
     def call(self, inputs, weights=None, training=None):
+        return self.mix(inputs, weights, training)
+
+    def mix(self, inputs, weights, training=None):
+        """Does what a call does; a call casts weights to the compute dtype."""
         shared = SharedInput(inputs)
         terms = [
             candidate.mix(shared, of_operation, training)
@@ -283,8 +287,8 @@ class SearchCell(keras.layers.Layer):
         for source, mixed_operation in enumerate(self.mixed_operations):
             if source >= NUM_INPUTS:  # All edges to this node are known by now.
                 states.append(tf.add_n(terms[source - NUM_INPUTS]))
-            mixtures = mixed_operation(
-                states[source], weights=weights.leaving(source), training=training
+            mixtures = mixed_operation.mix(
+                states[source], weights.leaving(source), training
             )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)

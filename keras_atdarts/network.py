@@ -63,7 +63,8 @@ def build_network(
     genotype.check_operations(operation_names())
     if stem not in STEMS:
         raise unknown_name("stem", stem, STEMS)
-    images = keras.Input(input_shape, name="images")
+    policy = keras.config.dtype_policy()
+    images = keras.Input(input_shape, name="images", dtype=policy.variable_dtype)
     states, num_halvings = STEMS[stem](images, filters)
     check_image_shape(input_shape, num_reductions=2 + num_halvings)
     plans = cell_plan(num_cells, filters, after_reduction=stem == "imagenet")
@@ -126,8 +127,9 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
     Returns:
         A `keras.Model` from the list of both outputs to this cell's output.
     """
+    dtype = keras.config.dtype_policy().compute_dtype
     inputs = [
-        keras.Input(shape, name=input_name)
+        keras.Input(shape, name=input_name, dtype=dtype)
         for shape, input_name in zip(shapes, ("c_k_2", "c_k_1"), strict=True)
     ]
     halvings = (plan.after_reduction, False)

@@ -217,8 +217,9 @@ class Operation(EdgeLayer):
         if self.normalization is None:
             return _scaled(results, weights)
         if self.has_weights:
-            return self.normalization(results, weights=weights, training=training)
-        return _scaled(self.normalization(results, training=training), weights)
+            return self.normalization.normalize(results, weights, training)
+        results = self.normalization.normalize(results, training=training)
+        return _scaled(results, weights)
 
     def call(self, inputs, training=None):
         return self.mix(SharedInput(inputs), training=training)[0]
@@ -368,7 +369,7 @@ class SeparableConvolution(DepthwiseOperation):
     def branches(self, shared, training):
         tensors = [shared.relu] * self.num_edges
         tensors = self.convolve(tensors, self.first, self.strides)
-        tensors = self.inner_normalization(tensors, training=training)
+        tensors = self.inner_normalization.normalize(tensors, training=training)
         return self.convolve([tf.nn.relu(x) for x in tensors], self.second)
 
 

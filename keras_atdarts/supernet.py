@@ -153,7 +153,7 @@ class Supernet(keras.Model):
         super().compile(optimizer=weight_optimizer, **kwargs)
         self.alpha_optimizer = alpha_optimizer
         self.loss_function = loss or keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True
+            from_logits=True, dtype=self.variable_dtype
         )
         self.architect = architect or FirstOrder()
         if self.built:

@@ -13,8 +13,10 @@ import keras
 
 from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
+from keras_atdarts.evaluation import evaluate
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network, without_auxiliary_head
+from keras_atdarts.operations import operation_names
 from keras_atdarts.optimizers import SGD, EpochCosineDecay
 from keras_atdarts.pipeline import (
     Augmentation,
@@ -22,7 +24,7 @@ from keras_atdarts.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from keras_atdarts.runs import workdir
+from keras_atdarts.runs import atomic, workdir
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import config_from_arguments, config_parser
@@ -46,7 +48,7 @@ def main(argv=None):
     )
     arguments = parser.parse_args(argv)
     config = config_from_arguments(RetrainConfig, arguments)
-    genotype = Genotype.load(arguments.genotype)
+    genotype = Genotype.load(arguments.genotype, operation_names())
     prepare_runtime()
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
@@ -133,7 +135,7 @@ def retrain(network, config, dataset, steps, run):
                 *record_callbacks(run),
                 finished,
             ],
-            verbose=1,
+            shuffle=False,  # The batches are shuffled already.
         )
     return finish(without_auxiliary_head(network), dataset, run)
 
@@ -149,12 +151,11 @@ class FinishedEpochs(keras.callbacks.Callback):
 
 def finish(network, dataset, run):
     """Saves the network, measures it on the test images, says what is next."""
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    network.compile(metrics=[accuracy], jit_compile=False)
     path = run.file(workdir.NETWORK)
-    network.save(path)
-    test = evaluation_batches(dataset, "test", batch_size=100)
-    accuracy = network.evaluate(test, return_dict=True, verbose=0)["accuracy"]
+    with atomic.replacing(path) as unfinished:
+        network.save(unfinished)
+    batches = evaluation_batches(dataset, "test", batch_size=100)
+    accuracy = evaluate(network, batches, dataset.class_names)["accuracy"]
     print(f"\nTest accuracy after the last epoch: {accuracy:.2%}")
     print(f"Network: {path}")
     print(f"Next: python train/evaluate.py --workdir {run.path}")

@@ -26,7 +26,7 @@ from keras_atdarts.pipeline import (
     steps_per_epoch,
 )
 from keras_atdarts.plots import plot_genotype
-from keras_atdarts.runs import workdir
+from keras_atdarts.runs import atomic, workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory, record_callbacks
 from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.flags import config_from_arguments, config_parser
@@ -124,9 +124,10 @@ def search(supernet, config, dataset, split, steps, run):
             epochs=config.epochs,
             steps_per_epoch=steps,
             callbacks=[*record_callbacks(run), history],
-            verbose=1,
+            shuffle=False,  # The batches are shuffled already.
         )
-    supernet.save(run.file(workdir.SUPERNET))
+    with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
+        supernet.save(unfinished)
     report(history.genotype, run)
     return history.genotype
 
