@@ -3,7 +3,8 @@
 import argparse
 import time
 
-from keras_atdarts import data, pipeline
+from keras_atdarts import data
+from keras_atdarts import pipeline
 
 
 def images_per_second(batches, images_per_element, seconds):

@@ -147,8 +147,7 @@ class SpatialGate(Gate):
         if len(pooled) == 1:
             return kernels.convolution(pooled[0], kernel)
         maps = [
-            kernels.convolution(x, kernel[..., i : i + 1])
-            for i, x in enumerate(pooled)
+            kernels.convolution(x, kernel[..., i : i + 1]) for i, x in enumerate(pooled)
         ]
         return tf.concat(maps, axis=-1)
 

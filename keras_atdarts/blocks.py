@@ -272,14 +272,15 @@ class ConvBN(keras.layers.Layer):
     def __init__(self, filters, kernel_size=3, strides=1, padding="same", **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.kernel_size = kernel_size
+        if isinstance(kernel_size, int):
+            kernel_size = (kernel_size, kernel_size)
+        self.kernel_size = tuple(kernel_size)
         self.strides = strides
         self.padding = padding
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        size = self.kernel_size
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = self.kernel_size
         self.kernel = self.add_weight(
             name="kernel",
             shape=(height, width, channels, self.filters),
@@ -298,7 +299,7 @@ class ConvBN(keras.layers.Layer):
         if self.padding == "valid":
             sizes = [
                 None if size is None else size - kernel + 1
-                for size, kernel in zip(sizes, self.kernel.shape[:2], strict=True)
+                for size, kernel in zip(sizes, self.kernel_size, strict=True)
             ]
         if self.strides == 2:
             sizes = [halved(size) for size in sizes]

@@ -3,13 +3,11 @@
 import dataclasses
 from typing import NamedTuple
 
-from keras_atdarts.checks import (
-    check_integer,
-    check_keys,
-    check_list,
-    check_name,
-    located,
-)
+from keras_atdarts.checks import check_integer
+from keras_atdarts.checks import check_keys
+from keras_atdarts.checks import check_list
+from keras_atdarts.checks import check_name
+from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
 
 NUM_INPUTS = 2

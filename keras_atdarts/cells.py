@@ -14,7 +14,6 @@ from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.blocks import halved
-from keras_atdarts.blocks import uniform_initializer
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
@@ -74,10 +73,10 @@ def cell_edges(num_nodes):
 
 
 def check_image_shape(image_shape, num_reductions=2):
-    """Raises `InputError` if images are too small for the reductions."""
+    """Raises `InputError` if images are known to be too small for the reductions."""
     height, width = image_shape[:2]
     smallest = 2 ** (num_reductions + 1)
-    if min(height, width) < smallest:
+    if any(size is not None and size < smallest for size in (height, width)):
         raise InputError(
             f"Images of {height}x{width} pixels are too small for {num_reductions} "
             f"reductions: each side needs at least {smallest} pixels. "
@@ -122,9 +121,7 @@ class MixingWeights:
     def leaving(self, source):
         """Returns, per operation, the weights of the edges that leave a source."""
         edges = [
-            weights
-            for (_, start), weights in self._of_edge.items()
-            if start == source
+            weights for (_, start), weights in self._of_edge.items() if start == source
         ]
         return [list(column) for column in zip(*edges, strict=True)]
 

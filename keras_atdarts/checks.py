@@ -3,7 +3,8 @@
 import contextlib
 import reprlib
 
-from keras_atdarts.errors import InputError, unknown_name
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
 
 
 @contextlib.contextmanager

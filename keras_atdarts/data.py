@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_atdarts import sources
-from keras_atdarts.errors import InputError, unknown_name
-from keras_atdarts.image_dataset import PUBLISHED_NORMALISATION, ImageDataset
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
+from keras_atdarts.image_dataset import PUBLISHED_NORMALISATION
+from keras_atdarts.image_dataset import ImageDataset
 
 DEFAULT_DATASET = "fashion_mnist_small"
 DEFAULT_IMAGE_SIZES = {"imagenet2012": (224, 224)}

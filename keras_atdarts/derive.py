@@ -2,9 +2,13 @@
 
 import math
 
-from keras_atdarts.checks import check_keys, located
+from keras_atdarts.checks import check_keys
+from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import NUM_INPUTS, CellGenotype, Edge, Genotype
+from keras_atdarts.genotype import NUM_INPUTS
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Edge
+from keras_atdarts.genotype import Genotype
 
 NONE = "none"
 

@@ -31,7 +31,7 @@ class DropPath(keras.layers.Layer):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
             raise ValueError(
-                "`rate` must be at least 0 and less than 1. " f"Received: rate={rate}"
+                f"`rate` must be at least 0 and less than 1. Received: rate={rate}"
             )
         self.initial_rate = rate
         self.seed = seed

@@ -7,9 +7,14 @@ import pathlib
 import textwrap
 from importlib import resources
 
-from keras_atdarts.cell_genotype import NUM_INPUTS, CellGenotype, Edge, source_name
-from keras_atdarts.checks import check_keys, located
-from keras_atdarts.errors import InputError, unknown_name
+from keras_atdarts.cell_genotype import NUM_INPUTS
+from keras_atdarts.cell_genotype import CellGenotype
+from keras_atdarts.cell_genotype import Edge
+from keras_atdarts.cell_genotype import source_name
+from keras_atdarts.checks import check_keys
+from keras_atdarts.checks import located
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
 
 __all__ = [
     "NUM_INPUTS",

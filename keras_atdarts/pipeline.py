@@ -5,7 +5,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.augmentation import Augmentation, crop_and_flip, cut_out
+from keras_atdarts.augmentation import Augmentation
+from keras_atdarts.augmentation import crop_and_flip
+from keras_atdarts.augmentation import cut_out
 from keras_atdarts.errors import InputError
 
 __all__ = [

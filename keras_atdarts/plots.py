@@ -5,8 +5,10 @@ import sys
 
 import pydot
 
-from keras_atdarts.errors import InputError, unknown_name
-from keras_atdarts.genotype import NUM_INPUTS, source_name
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
+from keras_atdarts.genotype import NUM_INPUTS
+from keras_atdarts.genotype import source_name
 
 FORMATS = ("png", "svg", "pdf")
 GRAPHVIZ_HINT = (

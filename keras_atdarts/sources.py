@@ -8,7 +8,9 @@ import urllib.request
 
 import tensorflow_datasets as tfds
 
-from keras_atdarts import idx_files, image_folder, prepared
+from keras_atdarts import idx_files
+from keras_atdarts import image_folder
+from keras_atdarts import prepared
 from keras_atdarts.errors import InputError
 
 EMBEDDED_FOLDER = pathlib.Path(__file__).parent / "embedded"

@@ -76,7 +76,9 @@ class Supernet(keras.Model):
         self.num_cells = num_cells
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
-        self.stem = ConvBN(STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy)
+        self.stem = ConvBN(
+            STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
+        )
         self.cells = [
             SearchCell(
                 plan.filters,

@@ -16,7 +16,10 @@ def sigmoid(x):
 
 @pytest.mark.parametrize(
     "layer_class, arguments",
-    [(ChannelAttention, {"reduction_ratio": 4}), (SpatialAttention, {"kernel_size": 3})],
+    [
+        (ChannelAttention, {"reduction_ratio": 4}),
+        (SpatialAttention, {"kernel_size": 3}),
+    ],
 )
 @pytest.mark.parametrize("size", [(8, 8), (7, 9)])
 def test_basics(layer_class, arguments, size, tmp_path):

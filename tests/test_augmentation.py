@@ -3,7 +3,9 @@ import pytest
 import tensorflow as tf
 from sample_data import random_pixels
 
-from keras_atdarts.augmentation import Augmentation, crop_and_flip, cut_out
+from keras_atdarts.augmentation import Augmentation
+from keras_atdarts.augmentation import crop_and_flip
+from keras_atdarts.augmentation import cut_out
 from keras_atdarts.errors import InputError
 
 SEED = tf.constant([3, 4], tf.int64)

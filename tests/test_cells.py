@@ -133,7 +133,9 @@ def test_one_hot_alphas_make_the_derived_cell(reduction, after_reduction):
         outputs = network_cell(inputs, training=True)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert outputs.shape == expected.shape == search_cell.compute_output_shape(
-        [x.shape for x in inputs]
+    assert (
+        outputs.shape
+        == expected.shape
+        == search_cell.compute_output_shape([x.shape for x in inputs])
     )
     np.testing.assert_allclose(outputs, expected, rtol=1e-7, atol=1e-9)

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from sample_data import (
-    mocked_tfds,
-    random_pixels,
-    write_idx_folder,
-    write_image_folder,
-)
+from sample_data import mocked_tfds
+from sample_data import random_pixels
+from sample_data import write_idx_folder
+from sample_data import write_image_folder
 
-from keras_atdarts import image_dataset, sources
+from keras_atdarts import image_dataset
+from keras_atdarts import sources
 from keras_atdarts.data import load_dataset
 from keras_atdarts.errors import InputError
 

@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.evaluation import count_parameters, evaluate
+from keras_atdarts.evaluation import count_parameters
+from keras_atdarts.evaluation import evaluate
 from keras_atdarts.multiply_adds import count_multiply_adds
 
 LABELS = [0, 0, 1, 1, 1]

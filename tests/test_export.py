@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_atdarts import export
 from keras_atdarts.errors import InputError
-from keras_atdarts.export import RawImageClassifier, export_saved_model
+from keras_atdarts.export import RawImageClassifier
+from keras_atdarts.export import export_saved_model
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
 

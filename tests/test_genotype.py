@@ -6,13 +6,11 @@ import json
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import (
-    CellGenotype,
-    Edge,
-    Genotype,
-    published_genotypes,
-    source_name,
-)
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Edge
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.genotype import source_name
 
 CELL = {
     "nodes": [

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
-from sample_data import random_pixels, write_idx, write_idx_folder
+from sample_data import random_pixels
+from sample_data import write_idx
+from sample_data import write_idx_folder
 
-from keras_atdarts import idx_files, prepared
+from keras_atdarts import idx_files
+from keras_atdarts import prepared
 from keras_atdarts.data import load_dataset
 from keras_atdarts.errors import InputError
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from sample_data import random_pixels, write_image, write_image_folder
+from sample_data import random_pixels
+from sample_data import write_image
+from sample_data import write_image_folder
 
 from keras_atdarts.data import load_dataset
 from keras_atdarts.errors import InputError

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import CellGenotype, Genotype
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Genotype
 from keras_atdarts.plots import HIGHLIGHT_STYLE
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "train" / "plot.py"

@@ -8,13 +8,12 @@ import pytest
 
 from keras_atdarts import plots
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import (
-    CellGenotype,
-    Genotype,
-    published_genotypes,
-    source_name,
-)
-from keras_atdarts.plots import cell_graph, plot_genotype
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.genotype import source_name
+from keras_atdarts.plots import cell_graph
+from keras_atdarts.plots import plot_genotype
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
 

@@ -10,16 +10,20 @@ import numpy as np
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import CellGenotype, Edge, Genotype
-from keras_atdarts.runs import atomic, workdir
-from keras_atdarts.runs.callbacks import GenotypeHistory, record_callbacks
-from keras_atdarts.runs.configs import RetrainConfig, SearchConfig
-from keras_atdarts.runs.flags import (
-    config_from_arguments,
-    config_parser,
-    positive_number,
-)
-from keras_atdarts.runs.script import run_script, saying_when_interrupted
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Edge
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.callbacks import GenotypeHistory
+from keras_atdarts.runs.callbacks import record_callbacks
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.flags import config_from_arguments
+from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)

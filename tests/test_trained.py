@@ -16,10 +16,12 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
 from keras_atdarts.runs import workdir
-from keras_atdarts.runs.configs import RetrainConfig, SearchConfig
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.report import describe_evaluation
 from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import load_network, open_trained_run
+from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.trained import open_trained_run
 
 SCRIPTS = pathlib.Path(__file__).parent.parent / "train"
 GENOTYPE = Genotype.load("DARTS_V1")

@@ -10,14 +10,17 @@ import sys
 
 from keras_atdarts.data import load_dataset
 from keras_atdarts.errors import InputError
-from keras_atdarts.evaluation import count_parameters, evaluate
+from keras_atdarts.evaluation import count_parameters
+from keras_atdarts.evaluation import evaluate
 from keras_atdarts.multiply_adds import count_multiply_adds
 from keras_atdarts.pipeline import evaluation_batches
 from keras_atdarts.runs.configs import RetrainConfig
-from keras_atdarts.runs.flags import positive_number, script_parser
+from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.report import describe_evaluation
 from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import load_network, open_trained_run
+from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.trained import open_trained_run
 from keras_atdarts.runs.workdir import EVALUATION
 
 

@@ -14,7 +14,8 @@ from keras_atdarts.genotype import Genotype
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import load_network, open_trained_run
+from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.trained import open_trained_run
 from keras_atdarts.runs.workdir import GENOTYPE
 
 

@@ -16,9 +16,13 @@ import keras
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
-from keras_atdarts.operations import attention_names, operation_names
-from keras_atdarts.plots import FORMATS, check_format, plot_genotype
-from keras_atdarts.runs.flags import positive_number, script_parser
+from keras_atdarts.operations import attention_names
+from keras_atdarts.operations import operation_names
+from keras_atdarts.plots import FORMATS
+from keras_atdarts.plots import check_format
+from keras_atdarts.plots import plot_genotype
+from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.script import run_script
 
 

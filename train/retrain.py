@@ -15,21 +15,24 @@ from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import evaluate
 from keras_atdarts.genotype import Genotype
-from keras_atdarts.network import build_network, without_auxiliary_head
+from keras_atdarts.network import build_network
+from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import operation_names
-from keras_atdarts.optimizers import SGD, EpochCosineDecay
-from keras_atdarts.pipeline import (
-    Augmentation,
-    evaluation_batches,
-    steps_per_epoch,
-    training_batches,
-)
-from keras_atdarts.runs import atomic, workdir
+from keras_atdarts.optimizers import SGD
+from keras_atdarts.optimizers import EpochCosineDecay
+from keras_atdarts.pipeline import Augmentation
+from keras_atdarts.pipeline import evaluation_batches
+from keras_atdarts.pipeline import steps_per_epoch
+from keras_atdarts.pipeline import training_batches
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig
-from keras_atdarts.runs.flags import config_from_arguments, config_parser
+from keras_atdarts.runs.flags import config_from_arguments
+from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import run_script, saying_when_interrupted
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.script import saying_when_interrupted
 
 
 def main(argv=None):

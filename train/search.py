@@ -18,20 +18,24 @@ import numpy as np
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.operations import attention_names
-from keras_atdarts.optimizers import SGD, Adam, EpochCosineDecay
-from keras_atdarts.pipeline import (
-    Augmentation,
-    search_batches,
-    search_split,
-    steps_per_epoch,
-)
+from keras_atdarts.optimizers import SGD
+from keras_atdarts.optimizers import Adam
+from keras_atdarts.optimizers import EpochCosineDecay
+from keras_atdarts.pipeline import Augmentation
+from keras_atdarts.pipeline import search_batches
+from keras_atdarts.pipeline import search_split
+from keras_atdarts.pipeline import steps_per_epoch
 from keras_atdarts.plots import plot_genotype
-from keras_atdarts.runs import atomic, workdir
-from keras_atdarts.runs.callbacks import GenotypeHistory, record_callbacks
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.callbacks import GenotypeHistory
+from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import SearchConfig
-from keras_atdarts.runs.flags import config_from_arguments, config_parser
+from keras_atdarts.runs.flags import config_from_arguments
+from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import run_script, saying_when_interrupted
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.supernet import Supernet
 
 

@@ -3,7 +3,8 @@
 import keras
 
 from keras_atdarts.genotype import source_name
-from keras_atdarts.runs import atomic, workdir
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs import workdir
 
 
 def record_callbacks(run):

@@ -7,17 +7,15 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.runs.settings import (
-    Config,
-    number,
-    on_or_off,
-    one_of,
-    optional,
-    setting,
-    several,
-    text,
-    whole_number,
-)
+from keras_atdarts.runs.settings import Config
+from keras_atdarts.runs.settings import number
+from keras_atdarts.runs.settings import on_or_off
+from keras_atdarts.runs.settings import one_of
+from keras_atdarts.runs.settings import optional
+from keras_atdarts.runs.settings import setting
+from keras_atdarts.runs.settings import several
+from keras_atdarts.runs.settings import text
+from keras_atdarts.runs.settings import whole_number
 
 SEARCH_PRESETS = {
     # python train/search.py

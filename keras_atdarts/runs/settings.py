@@ -4,7 +4,8 @@ import dataclasses
 import math
 import numbers
 
-from keras_atdarts.errors import InputError, unknown_name
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
 
 
 @dataclasses.dataclass(frozen=True)
