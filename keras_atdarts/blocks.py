@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_atdarts import kernels
 
-MOMENTUM = 0.9  # PyTorch's 0.1.
+RATE = 0.1  # Keras would say: momentum 0.9.
 EPSILON = 1e-5
 
 
@@ -157,45 +157,34 @@ class BatchNormalization(keras.layers.Layer):
             List of `num_edges` tensors.
         """
         scales, offsets = self._scales_and_offsets(weights)
+        means, variances = (
+            tf.unstack(self.moving_mean),
+            tf.unstack(self.moving_variance),
+        )
+        edges = zip(tensors, scales, offsets, means, variances, strict=True)
         if not training:
-            return self._normalize_frozen(tensors, scales, offsets)
-        results, means, variances = [], [], []
-        for x, scale, offset in zip(tensors, scales, offsets, strict=True):
-            result, mean, variance = kernels.batch_normalization(
-                x, scale, offset, EPSILON
-            )
-            results.append(result)
-            means.append(mean)
-            variances.append(variance)
-        self._update(self.moving_mean, tf.stack(means))
-        self._update(self.moving_variance, tf.stack(variances))
-        return results
-
-    def _normalize_frozen(self, tensors, scales, offsets):
-        means = tf.unstack(self.moving_mean)
-        variances = tf.unstack(self.moving_variance)
-        return [
-            kernels.frozen_batch_normalization(*values, EPSILON)
-            for values in zip(tensors, scales, offsets, means, variances, strict=True)
-        ]
+            return [
+                kernels.frozen_batch_normalization(*edge, EPSILON) for edge in edges
+            ]
+        results, means, variances = zip(
+            *[kernels.batch_normalization(*edge, RATE, EPSILON) for edge in edges],
+            strict=True,
+        )
+        self.moving_mean.assign(tf.stack(means))
+        self.moving_variance.assign(tf.stack(variances))
+        return list(results)
 
     def _scales_and_offsets(self, weights):
         if self.affine:
             scales, offsets = tf.unstack(self.gamma), tf.unstack(self.beta)
-        else:
-            scales = [tf.ones(self.channels, self.variable_dtype)] * self.num_edges
-            offsets = [tf.zeros(self.channels, self.variable_dtype)] * self.num_edges
-        if weights is None:
+            if weights is not None:
+                scales = [w * x for w, x in zip(weights, scales, strict=True)]
+                offsets = [w * x for w, x in zip(weights, offsets, strict=True)]
             return scales, offsets
-        return (
-            [weight * scale for weight, scale in zip(weights, scales, strict=True)],
-            [weight * offset for weight, offset in zip(weights, offsets, strict=True)]
-            if self.affine
-            else offsets,
-        )
-
-    def _update(self, statistic, value):
-        statistic.assign(MOMENTUM * statistic + (1 - MOMENTUM) * value)
+        offsets = [tf.zeros(self.channels, self.variable_dtype)] * self.num_edges
+        if weights is None:
+            return [tf.ones_like(offset) for offset in offsets], offsets
+        return [tf.fill([self.channels], weight) for weight in weights], offsets
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,4 +1,6 @@
-"""Tensor functions with the reference's arithmetic, on `(batch, height, width, channels)`.
+"""Tensor functions with the arithmetic of the reference.
+
+Images are `(batch, height, width, channels)`.
 
 TensorFlow's own `"SAME"` padding is asymmetric at stride 2, where DARTS pads
 `kernel_size // 2` on every side. Everything that depends on this, or on which
@@ -56,7 +58,12 @@ def convolution(x, kernel, strides=1, padding="same"):
 
 def pointwise_convolution(x, kernel):
     """Convolves 1x1, as a matrix product: `kernel` is `(channels, filters)`."""
-    return tf.tensordot(x, kernel, axes=1)
+    _, height, width, channels = x.shape
+    filters = kernel.shape[-1]
+    if height is None or width is None:
+        return tf.nn.conv2d(x, kernel[tf.newaxis, tf.newaxis], 1, "VALID")
+    pixels = tf.reshape(x, [-1, channels])
+    return tf.reshape(tf.matmul(pixels, kernel), [-1, height, width, filters])
 
 
 def depthwise_convolution(x, kernel, strides=1, dilation_rate=1):
@@ -101,34 +108,51 @@ def average_pool(x, strides=1):
     return pooled if strides == 1 else subsample_even(pooled)
 
 
-def batch_normalization(x, scale, offset, epsilon):
-    """Normalises by the statistics of the batch.
+def batch_normalization(x, scale, offset, moving_mean, moving_variance, rate, epsilon):
+    """Normalises by the statistics of the batch and updates the moving ones.
 
     Args:
         x: Tensor `(batch, height, width, channels)`.
         scale: Tensor `(channels,)`, float32 (float64 for a float64 `x`).
         offset: Like `scale`.
+        moving_mean: Like `scale`.
+        moving_variance: Like `scale`.
+        rate: Float, the part of the batch in the new moving statistics.
         epsilon: Float added to the variance.
 
     Returns:
-        The normalised tensor, and the mean and the unbiased variance of the batch,
-        which are what PyTorch's running statistics average.
+        The normalised tensor, the new moving mean and the new moving variance,
+        which averages unbiased variances, as PyTorch does.
     """
     if x.dtype == tf.float64:  # The fused kernel knows no float64.
-        return _plain_batch_normalization(x, scale, offset, epsilon)
-    empty = tf.zeros([0], tf.float32)
+        return _plain_batch_normalization(
+            x, scale, offset, moving_mean, moving_variance, rate, epsilon
+        )
     # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
     fused = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=scale, offset=offset, mean=empty, variance=empty, epsilon=epsilon
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=moving_mean,
+        variance=moving_variance,
+        epsilon=epsilon,
+        exponential_avg_factor=rate,
     )
     return fused.y, fused.batch_mean, fused.batch_variance
 
 
-def _plain_batch_normalization(x, scale, offset, epsilon):
+def _plain_batch_normalization(
+    x, scale, offset, moving_mean, moving_variance, rate, epsilon
+):
     mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
     normalized = tf.nn.batch_normalization(x, mean, variance, offset, scale, epsilon)
     count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
-    return normalized, mean, variance * count / tf.maximum(count - 1, 1)
+    unbiased = variance * count / tf.maximum(count - 1, 1)
+    return (
+        normalized,
+        (1 - rate) * moving_mean + rate * mean,
+        (1 - rate) * moving_variance + rate * unbiased,
+    )
 
 
 def frozen_batch_normalization(x, scale, offset, mean, variance, epsilon):

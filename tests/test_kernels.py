@@ -126,10 +126,14 @@ def test_batch_normalization_and_its_gradient(dtype):
         variance = tf.reduce_mean((x - mean) ** 2, axis=[0, 1, 2])
         return (x - mean) / tf.sqrt(variance + 1e-5) * scale + offset
 
+    moving = [tf.zeros(3, dtype), tf.ones(3, dtype)]
     exact = [tf.cast(value, tf.float64) for value in (x, scale, offset)]
     expected, expected_gradients = differentiate(definition, *exact)
     y, gradients = differentiate(
-        lambda *inputs: kernels.batch_normalization(*inputs, 1e-5)[0], x, scale, offset
+        lambda *inputs: kernels.batch_normalization(*inputs, *moving, 0.1, 1e-5)[0],
+        x,
+        scale,
+        offset,
     )
     tolerance = 2e-5 if dtype == "float32" else 1e-10
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
@@ -140,9 +144,30 @@ def test_batch_normalization_and_its_gradient(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_batch_statistics_are_those_of_pytorch(dtype):
+def test_moving_statistics_are_those_of_pytorch(dtype):
     x = random_images((2, 3, 3, 2), dtype)
-    one = tf.ones(2, dtype)
-    _, mean, variance = kernels.batch_normalization(tf.constant(x), one, one, 1e-5)
-    np.testing.assert_allclose(mean, x.mean((0, 1, 2)), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(variance, x.var((0, 1, 2), ddof=1), rtol=1e-5)
+    one, three = tf.ones(2, dtype), tf.constant([3.0, 3.0], dtype)
+    _, mean, variance = kernels.batch_normalization(
+        tf.constant(x), one, one, one, three, 0.1, 1e-5
+    )
+    expected = 0.9 + 0.1 * x.mean((0, 1, 2))
+    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+    expected = 2.7 + 0.1 * x.var((0, 1, 2), ddof=1)
+    np.testing.assert_allclose(variance, expected, rtol=1e-5)
+
+
+@sizes
+def test_pointwise_convolution(size):
+    x = tf.constant(random_images((2, *size, 3), "float64"))
+    kernel = random_images((3, 4), "float64")
+    expected = np.einsum("bhwc,cf->bhwf", x, kernel)
+    result = kernels.pointwise_convolution(x, tf.constant(kernel))
+    np.testing.assert_allclose(result, expected)
+    unknown = tf.function(
+        kernels.pointwise_convolution,
+        input_signature=[
+            tf.TensorSpec((None, None, None, 3), tf.float64),
+            tf.TensorSpec((3, 4), tf.float64),
+        ],
+    )
+    np.testing.assert_allclose(unknown(x, kernel), expected)

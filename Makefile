@@ -1,0 +1,24 @@
+# The two commands: `make search` and `make test`. Both set everything up first.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+.PHONY: search test lint install
+
+search: install
+	$(VENV)/bin/python train/search.py
+
+test: install
+	$(VENV)/bin/python -m pytest
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV) || (echo "No virtual environment could be made. On \
+	Debian and Ubuntu: apt install python3-venv" && exit 1)
+	$(VENV)/bin/pip install --quiet --editable '.[test]'
+	touch $@
