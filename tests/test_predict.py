@@ -101,7 +101,7 @@ def test_undecodable_image_is_reported_and_the_others_predicted(model, tmp_path)
     text.write_text("not an image")
     absent = tmp_path / "absent.png"
     done = run(model, truncated, whole, text, absent)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout.startswith(f"{whole}: bright ")
     assert done.stdout.count("\n") == 1
     reported = errors(done)

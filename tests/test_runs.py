@@ -321,7 +321,7 @@ def derive_skips(alphas):
 
 def test_callbacks_record_every_epoch(tmp_path, capsys):
     run = RunDirectory.create(tmp_path)
-    history = GenotypeHistory(run.file(workdir.ALPHAS), derive_skips)
+    history = GenotypeHistory(run, derive_skips)
     model = Searcher()
     model.compile("sgd", "mse")
     model.fit(

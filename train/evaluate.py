@@ -18,6 +18,8 @@ from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.report import describe_evaluation
+from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.trained import open_trained_run
@@ -27,23 +29,30 @@ from keras_atdarts.runs.workdir import EVALUATION
 def main(argv=None):
     parser = script_parser(__doc__)
     parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory of the retraining"
+        "--workdir",
+        required=True,
+        metavar="DIR",
+        help="directory that retrain.py wrote",
     )
     parser.add_argument(
         "--batch-size",
         type=positive_number,
         default=100,
         metavar="N",
-        help="images at a time (100); does not change the result",
+        help="images classified at a time; does not change the result (100)",
     )
     arguments = parser.parse_args(argv)
+    prepare_runtime()
     run = open_trained_run(arguments.workdir)
     config, description = run.read_config(RetrainConfig)
     dataset = load_dataset_of_run(config, description)
     result = evaluate_network(load_network(run), dataset, arguments.batch_size)
     run.write_json(EVALUATION, result)
     print(describe_evaluation(result))
-    print(f"Written to {run.file(EVALUATION)}")
+    print(f"\nWritten to {run.file(EVALUATION)}")
+    output = f"saved_models/{run.path.resolve().name}"
+    words = ("--workdir", run.path, "--output", output)
+    print(f"Next: {command_line('export.py', *words)}")
 
 
 def load_dataset_of_run(config, description):

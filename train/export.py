@@ -13,6 +13,8 @@ from keras_atdarts.export import export_saved_model
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import script_parser
+from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.trained import open_trained_run
@@ -22,7 +24,10 @@ from keras_atdarts.runs.workdir import GENOTYPE
 def main(argv=None):
     parser = script_parser(__doc__)
     parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory of the retraining"
+        "--workdir",
+        required=True,
+        metavar="DIR",
+        help="directory that retrain.py wrote",
     )
     parser.add_argument(
         "--output", required=True, metavar="DIR", help="where to write the SavedModel"
@@ -33,6 +38,7 @@ def main(argv=None):
         help="replace the SavedModel that is already there",
     )
     arguments = parser.parse_args(argv)
+    prepare_runtime()
     run = open_trained_run(arguments.workdir)
     _, dataset = run.read_config(RetrainConfig)
     export_saved_model(
@@ -43,7 +49,7 @@ def main(argv=None):
         arguments.overwrite,
     )
     print(f"Written to {arguments.output}, reloaded, and equal to the network.")
-    print(f"Next: python train/predict.py {arguments.output} IMAGE ...")
+    print(f"Next: {command_line('predict.py', arguments.output)} IMAGE ...")
 
 
 if __name__ == "__main__":

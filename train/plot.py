@@ -15,6 +15,7 @@ import keras
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.genotype import published_genotypes
 from keras_atdarts.network import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
@@ -53,7 +54,10 @@ def parse_arguments(argv):
     """Returns the flags."""
     parser = script_parser(__doc__)
     parser.add_argument(
-        "genotype", metavar="GENOTYPE", help="a JSON file, or a published name"
+        "genotype",
+        metavar="GENOTYPE",
+        help="genotype.json of a search, or a published genotype: "
+        f"{', '.join(published_genotypes())}",
     )
     parser.add_argument(
         "--output",
@@ -66,9 +70,11 @@ def parse_arguments(argv):
         nargs="+",
         choices=FORMATS,
         default=["png"],
-        help="of the pictures of the cells (png)",
+        help="formats of the pictures of the cells (png)",
     )
-    add_network_flags(parser.add_argument_group("the network built of the cells"))
+    add_network_flags(
+        parser.add_argument_group("the network built of the cells, with --network")
+    )
     return parser.parse_args(argv)
 
 
@@ -78,7 +84,7 @@ def add_network_flags(group):
         "--network",
         type=pathlib.Path,
         metavar="FILE",
-        help="draw the network to this .png, .svg or .pdf file (not drawn)",
+        help="also draw the network, to this .png, .svg or .pdf file",
     )
     group.add_argument(
         "--image-shape",
@@ -89,9 +95,9 @@ def add_network_flags(group):
         help="shape of its images (32 32 3)",
     )
     for flag, default, meaning in (
-        ("--num-classes", 10, "classes it tells apart"),
-        ("--filters", 36, "channels of a node in its first cell"),
-        ("--num-cells", 8, "cells, of which two reduce"),
+        ("--num-classes", 10, "number of classes it tells apart"),
+        ("--filters", 36, "channels of a node in its first cells"),
+        ("--num-cells", 8, "number of cells, of which two are reduction cells"),
     ):
         group.add_argument(
             flag,

@@ -3,7 +3,7 @@
 Needs TensorFlow and the SavedModel, nothing else of this project. Images are PNG
 or JPEG files of any size, grey or colour, or folders of such files. One that
 cannot be decoded is reported, and the others are still classified; the exit code
-is then 1.
+is then 2.
 
     python train/predict.py saved_models/a shirt.png boot.jpg
 """
@@ -18,6 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 
 
 class Classifier(NamedTuple):
@@ -45,7 +47,7 @@ def main(argv=None):
     for path, row in zip(paths, probabilities, strict=True):
         if row is None:
             report(f"'{path}' {why_unreadable(path)}")
-    return 0 if len(found) == len(paths) else 1
+    return 0 if len(found) == len(paths) else EXIT_BAD_INPUT
 
 
 def parse_arguments(argv):
@@ -53,7 +55,9 @@ def parse_arguments(argv):
     parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("saved_model", metavar="SAVED_MODEL", help="its folder")
+    parser.add_argument(
+        "saved_model", metavar="SAVED_MODEL", help="folder that export.py wrote"
+    )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="image files, or folders of them"
     )
@@ -209,12 +213,12 @@ def report(message):
 def fail(message):
     """Ends the process with an error line and exit code 2."""
     report(message)
-    raise SystemExit(2)
+    raise SystemExit(EXIT_BAD_INPUT)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        report("interrupted; nothing was written.")
-        sys.exit(130)
+        report("interrupted.")
+        sys.exit(EXIT_INTERRUPTED)

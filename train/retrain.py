@@ -1,10 +1,14 @@
 """Trains the network of a genotype from scratch.
 
-Prints the test accuracy of the last epoch; which epoch is best on the test
-images is not asked, for that would be choosing by them.
+After each epoch it saves the network; after the last one it prints the accuracy
+on the test images. It does not look for the epoch that is best on them, for that
+would be choosing by the images that are to judge.
 
     python train/retrain.py --genotype runs/a/genotype.json --workdir runs/a-net
     python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
+
+Presets: quick takes minutes on two cores; cpu takes hours on two cores and gives
+a network to use; paper is the training of the AT-DARTS paper, for GPUs.
 """
 
 import sys
@@ -15,6 +19,7 @@ from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import evaluate
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.genotype import published_genotypes
 from keras_atdarts.network import build_network
 from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import operation_names
@@ -24,34 +29,23 @@ from keras_atdarts.pipeline import Augmentation
 from keras_atdarts.pipeline import evaluation_batches
 from keras_atdarts.pipeline import steps_per_epoch
 from keras_atdarts.pipeline import training_batches
-from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
+from keras_atdarts.runs.callbacks import LatestNetwork
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 
 
 def main(argv=None):
-    parser = config_parser(RetrainConfig, __doc__, argv)
-    parser.add_argument(
-        "--genotype",
-        required=True,
-        metavar="FILE",
-        help="genotype.json of a search, or the name of a published genotype",
-    )
-    parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory of the run"
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a run that is in there"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = parse_arguments(argv)
     config = config_from_arguments(RetrainConfig, arguments)
     genotype = Genotype.load(arguments.genotype, operation_names())
+    workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
@@ -59,7 +53,31 @@ def main(argv=None):
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     genotype.save(run.file(workdir.GENOTYPE))
-    retrain(network, config, dataset, steps, run)
+    with saying_when_interrupted(run.finished):
+        train(network, config, dataset, steps, run)
+        report(without_auxiliary_head(network), dataset, run)
+    print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = config_parser(RetrainConfig, __doc__, argv)
+    parser.add_argument(
+        "--genotype",
+        required=True,
+        metavar="FILE",
+        help="genotype.json of a search, or a published genotype: "
+        f"{', '.join(published_genotypes())}",
+    )
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory to write to"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the run that is in the directory",
+    )
+    return parser.parse_args(argv)
 
 
 def prepare(config, genotype, dataset):
@@ -118,51 +136,34 @@ def compile_network(network, optimizer, auxiliary_weight):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def retrain(network, config, dataset, steps, run):
-    """Trains the network and writes the run; returns the test accuracy."""
+def train(network, config, dataset, steps, run):
+    """Trains the network and writes the run."""
     augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
     batches = training_batches(dataset, config.batch_size, augmentation, config.seed)
     if isinstance(network.output, dict):
         batches = batches.map(
             lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
         )
-    finished = FinishedEpochs()
     print(f"Training in {run.path}. The first step takes longest to prepare.")
-    with saying_when_interrupted(lambda: f"{finished.count} epochs are in {run.path}."):
-        network.fit(
-            batches,
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            callbacks=[
-                DropPathSchedule(config.drop_path_rate, config.epochs),
-                *record_callbacks(run),
-                finished,
-            ],
-            shuffle=False,  # The batches are shuffled already.
-        )
-    return finish(without_auxiliary_head(network), dataset, run)
+    network.fit(
+        batches,
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        callbacks=[
+            DropPathSchedule(config.drop_path_rate, config.epochs),
+            LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head),
+            *record_callbacks(run),
+        ],
+        shuffle=False,  # The batches are shuffled already.
+    )
 
 
-class FinishedEpochs(keras.callbacks.Callback):
-    """Counts the epochs that were finished."""
-
-    count = 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.count += 1
-
-
-def finish(network, dataset, run):
-    """Saves the network, measures it on the test images, says what is next."""
-    path = run.file(workdir.NETWORK)
-    with atomic.replacing(path) as unfinished:
-        network.save(unfinished)
+def report(network, dataset, run):
+    """Measures the network on the test images, and says where it is."""
     batches = evaluation_batches(dataset, "test", batch_size=100)
     accuracy = evaluate(network, batches, dataset.class_names)["accuracy"]
     print(f"\nTest accuracy after the last epoch: {accuracy:.2%}")
-    print(f"Network: {path}")
-    print(f"Next: python train/evaluate.py --workdir {run.path}")
-    return accuracy
+    print(f"Network: {run.file(workdir.NETWORK)}")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,31 @@
 """Searches for a normal and a reduction cell.
 
 Without arguments it searches for a few minutes on the images that come with the
-package. Everything it writes is in the run's directory: genotype.json is the
-result, alphas.json how it came about.
+package. Everything it writes is in the run's directory: genotype.json holds the
+two cells, alphas.json how they came about, epoch by epoch.
 
     python train/search.py
-    python train/search.py --dataset cifar10 --preset paper --workdir runs/paper
     python train/search.py --dataset my_photos/ --image-size 64 64 --preset cpu
+    python train/search.py --dataset cifar10 --preset paper --workdir runs/paper
+
+Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
+to an hour on two cores and finds a cell worth keeping; paper is the search of the
+AT-DARTS paper, for GPUs.
 """
 
 import datetime
 import sys
+import textwrap
 
 import keras
 import numpy as np
 
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
+from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
+from keras_atdarts.operations import operation_names
+from keras_atdarts.operations import resolve_operations
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import Adam
 from keras_atdarts.optimizers import EpochCosineDecay
@@ -31,35 +39,54 @@ from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.supernet import Supernet
 
 
 def main(argv=None):
-    parser = config_parser(SearchConfig, __doc__, argv)
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    parser.add_argument(
-        "--workdir",
-        default=f"runs/search-{now}",
-        metavar="DIR",
-        help="directory of the run (runs/search- and the time)",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a run that is in there"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = parse_arguments(argv)
     config = config_from_arguments(SearchConfig, arguments)
+    # Before the data, which may have to be downloaded.
+    resolve_operations(config.operations)
+    workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     supernet, split, steps = prepare(config, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
-    search(supernet, config, dataset, split, steps, run)
+    with saying_when_interrupted(run.finished):
+        genotype = search(supernet, config, dataset, split, steps, run)
+        report(genotype, run)
+    print(f"Next: {retrain_command(config, arguments.preset, run)}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = config_parser(SearchConfig, __doc__, argv)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    parser.add_argument(
+        "--workdir",
+        default=f"runs/search-{now}",
+        metavar="DIR",
+        help="directory to write to (runs/search- and the time)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the run that is in the directory",
+    )
+    parser.epilog = textwrap.fill(
+        f"--operations takes {', '.join(operation_names())}; or the name of a set: "
+        f"{', '.join(SEARCH_SPACES)}."
+    )
+    return parser.parse_args(argv)
 
 
 def prepare(config, dataset):
@@ -118,32 +145,43 @@ def search(supernet, config, dataset, split, steps, run):
     batches = search_batches(
         dataset, config.batch_size, augmentation, config.seed, *split
     )
-    history = GenotypeHistory(run.file(workdir.ALPHAS), derive_genotype)
+    history = GenotypeHistory(run, derive_genotype)
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
-    with saying_when_interrupted(
-        lambda: f"{len(history.epochs)} epochs are in {run.path}."
-    ):
-        supernet.fit(
-            batches,
-            epochs=config.epochs,
-            steps_per_epoch=steps,
-            callbacks=[*record_callbacks(run), history],
-            shuffle=False,  # The batches are shuffled already.
-        )
+    supernet.fit(
+        batches,
+        epochs=config.epochs,
+        steps_per_epoch=steps,
+        callbacks=[*record_callbacks(run), history],
+        shuffle=False,  # The batches are shuffled already.
+    )
     with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
         supernet.save(unfinished)
-    report(history.genotype, run)
     return history.genotype
 
 
 def report(genotype, run):
-    """Writes and draws the genotype; prints it, where it is, and what is next."""
-    path = run.file(workdir.GENOTYPE)
-    genotype.save(path)
+    """Prints and draws the genotype, and says where it is."""
     print(f"\n{genotype}\n")
     plot_genotype(genotype, run.file(workdir.CELLS), highlight=attention_names())
-    print(f"Genotype: {path}")
-    print(f"Next: python train/retrain.py --genotype {path} --workdir {run.path}-net")
+    print(f"Genotype: {run.file(workdir.GENOTYPE)}")
+    print(f"Pictures: {run.file(workdir.CELLS)}")
+
+
+def retrain_command(config, preset, run):
+    """Returns the command that retrains what this search found, on its data."""
+    return command_line(
+        "retrain.py",
+        "--genotype",
+        run.file(workdir.GENOTYPE),
+        *(["--preset", preset] if preset != "quick" else []),
+        *changed_flags(
+            config,
+            ("dataset", "data_dir", "image_size", "batch_size"),
+            SearchConfig.preset(preset),
+        ),
+        "--workdir",
+        f"{run.path}-net",
+    )
 
 
 if __name__ == "__main__":

@@ -18,29 +18,73 @@ def record_callbacks(run):
     """
     return [
         keras.callbacks.ProgbarLogger(),
-        keras.callbacks.CSVLogger(str(run.file(workdir.HISTORY))),
+        History(run.file(workdir.HISTORY)),
         keras.callbacks.TensorBoard(
             str(run.file(workdir.TENSORBOARD)), write_graph=False
         ),
     ]
 
 
+class History(keras.callbacks.Callback):
+    """Adds a row to a CSV file at the end of each epoch: its number and metrics.
+
+    The file is replaced as a whole, so that it never ends in half a row. One
+    that is there already is continued, in the order of its columns.
+
+    Args:
+        path: Path of the CSV file.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch, **logs}
+        if self.path.exists():
+            earlier = self.path.read_text(encoding="utf-8")
+        else:
+            earlier = ",".join(row) + "\n"
+        columns = earlier.split("\n", 1)[0].split(",")
+        line = ",".join(str(row[name]) for name in columns)
+        atomic.write_text(self.path, f"{earlier}{line}\n")
+
+
+class LatestNetwork(keras.callbacks.Callback):
+    """Saves the network at the end of each epoch, in the place of the previous one.
+
+    Args:
+        path: Path of the `.keras` file.
+        main_part: Function from the model in training to the one to save.
+    """
+
+    def __init__(self, path, main_part):
+        super().__init__()
+        self.path = path
+        self.main_part = main_part
+
+    def on_epoch_end(self, epoch, logs=None):
+        with atomic.replacing(self.path) as unfinished:
+            self.main_part(self.model).save(unfinished)
+
+
 class GenotypeHistory(keras.callbacks.Callback):
     """Derives and records a genotype at the end of each epoch of a search.
 
-    The file holds a list with one entry per finished epoch: its number as in
-    the history, from 0, the alphas (`"0<-1"` is the edge to node 0 from source
-    1) and the genotype they give. An interrupted search leaves all that it
-    finished. The attribute `genotype` is that of the last finished epoch.
+    The run's `alphas.json` holds a list with one entry per finished epoch: its
+    number as in the history, from 0, the alphas (`"0<-1"` is the edge to node 0
+    from source 1) and the genotype they give. The genotype of the last finished
+    epoch is in `genotype.json` and in the attribute `genotype`. So an
+    interrupted search leaves all that it finished.
 
     Args:
-        path: Path of the JSON file.
+        run: A `RunDirectory`.
         derive: Function from labelled alphas to a `Genotype`.
     """
 
-    def __init__(self, path, derive):
+    def __init__(self, run, derive):
         super().__init__()
-        self.path = path
+        self.run = run
         self.derive = derive
         self.epochs = []
         self.genotype = None
@@ -55,7 +99,8 @@ class GenotypeHistory(keras.callbacks.Callback):
                 "genotype": self.genotype.to_dict(),
             }
         )
-        atomic.write_json(self.path, self.epochs)
+        self.run.write_json(workdir.ALPHAS, self.epochs)
+        self.genotype.save(self.run.file(workdir.GENOTYPE))
         print(describe_genotype(self.genotype))
 
 

@@ -78,7 +78,14 @@ RETRAIN_PRESETS = {
 }
 
 
+# Headings of --help.
+WEIGHTS = "learning the weights"
+ALPHAS = "learning the alphas, how much each operation counts"
+
 CUTOUT_HELP = "side in pixels of the square cut out of each image; 0 switches it off"
+FILTERS_HELP = "channels of a node in the first cells; each reduction doubles them"
+CELLS_HELP = "number of cells; those at one and two thirds are reduction cells"
+DECAY_HELP = "L2 decay, added to the gradient"
 
 
 def check_falling(config, highest, lowest):
@@ -98,20 +105,24 @@ class TrainingConfig(Config):
         "fashion_mnist_small",
         text(),
         "data",
-        "data set: fashion_mnist_small comes with the package; any image "
-        "classification set of TensorFlow Datasets, such as cifar10, is downloaded",
+        "fashion_mnist_small, which comes with the package; a folder with one "
+        "sub-folder of images per class; or the name of an image classification "
+        "set of TensorFlow Datasets, such as cifar10, which is downloaded",
     )
     data_dir: str = setting(
         None,
         optional(text()),
         "data",
-        "folder that holds the data already, or will hold the download",
+        "folder where TensorFlow Datasets has its data or will put the download; "
+        "for fashion_mnist also one of IDX files; none is its usual folder",
+        metavar="DIR",
     )
     image_size: tuple = setting(
         None,
         optional(several(whole_number(1), count=2)),
         "data",
-        "height and width to which images are resized; none keeps their size",
+        "resize all images to this size; none keeps their own",
+        metavar=("HEIGHT", "WIDTH"),
     )
     crop_padding: int = setting(
         4,
@@ -124,19 +135,20 @@ class TrainingConfig(Config):
         None,
         optional(whole_number(1)),
         "training",
-        "end epochs after so many steps, for trials; none uses all images",
+        "end each epoch after at most so many steps; none uses all images",
     )
     seed: int = setting(
-        0, whole_number(0), "training", "decides order, augmentation, initial values"
+        0,
+        whole_number(0, maximum=2**32 - 1),
+        "training",
+        "decides the order of images, their augmentation and the initial values",
     )
     momentum: float = setting(
-        0.9, number(minimum=0, below=1), "weights", "momentum of SGD"
+        0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
     )
-    weight_decay: float = setting(
-        3e-4, number(minimum=0), "weights", "L2 decay, added to the gradient"
-    )
+    weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
     clip_norm: float = setting(
-        5.0, number(above=0), "weights", "global norm to which gradients are clipped"
+        5.0, number(above=0), WEIGHTS, "clip gradients to this global norm"
     )
 
 
@@ -157,12 +169,10 @@ class SearchConfig(TrainingConfig):
         ("at_darts",),
         several(text()),
         "supernet",
-        "candidate operations of every edge, or the name of a search space",
+        "what every edge of a cell can be: operations, or a named set of them",
     )
-    filters: int = setting(
-        16, whole_number(1), "supernet", "channels of a node in the first cell"
-    )
-    num_cells: int = setting(8, whole_number(3), "supernet", "number of cells")
+    filters: int = setting(16, whole_number(1), "supernet", FILTERS_HELP)
+    num_cells: int = setting(8, whole_number(3), "supernet", CELLS_HELP)
     epochs: int = setting(
         50, whole_number(1), "training", "passes over the images that train weights"
     )
@@ -170,20 +180,18 @@ class SearchConfig(TrainingConfig):
         64, whole_number(1), "training", "images per step for weights, and for alphas"
     )
     weight_learning_rate: float = setting(
-        0.025, number(above=0), "weights", "learning rate of the first epoch"
+        0.025, number(above=0), WEIGHTS, "learning rate of the first epoch"
     )
     weight_learning_rate_min: float = setting(
-        0.001, number(minimum=0), "weights", "learning rate the cosine ends at"
+        0.001, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
     )
     alpha_optimizer: str = setting(
-        "adam", one_of("adam", "sgd"), "alphas", "optimizer of the alphas"
+        "adam", one_of("adam", "sgd"), ALPHAS, "optimizer of the alphas"
     )
     alpha_learning_rate: float = setting(
-        3e-4, number(above=0), "alphas", "learning rate of the alphas"
+        3e-4, number(above=0), ALPHAS, "learning rate, the same in all epochs"
     )
-    alpha_weight_decay: float = setting(
-        1e-3, number(minimum=0), "alphas", "L2 decay, added to the gradient"
-    )
+    alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
 
     def __post_init__(self):
         super().__post_init__()
@@ -202,31 +210,32 @@ class RetrainConfig(TrainingConfig):
     presets = RETRAIN_PRESETS
 
     cutout: int = setting(16, whole_number(0), "data", CUTOUT_HELP)
-    filters: int = setting(
-        36, whole_number(1), "network", "channels of a node in the first cell"
-    )
-    num_cells: int = setting(20, whole_number(3), "network", "number of cells")
+    filters: int = setting(36, whole_number(1), "network", FILTERS_HELP)
+    num_cells: int = setting(20, whole_number(3), "network", CELLS_HELP)
     drop_path_rate: float = setting(
         0.2,
         number(minimum=0, below=1),
         "network",
-        "share of paths dropped in the last epoch; it rises from 0",
+        "part of the paths dropped in the last epoch, rising from 0 in the first",
     )
     auxiliary: bool = setting(
-        True, on_or_off(), "network", "train with an auxiliary head"
+        True,
+        on_or_off(),
+        "network",
+        "train with a second classifier at two thirds of the cells",
     )
     auxiliary_weight: float = setting(
-        0.4, number(minimum=0), "network", "weight of the auxiliary head's loss"
+        0.4, number(minimum=0), "network", "weight of the loss of that classifier"
     )
     epochs: int = setting(
         600, whole_number(1), "training", "passes over the training images"
     )
     batch_size: int = setting(96, whole_number(1), "training", "images per step")
     learning_rate: float = setting(
-        0.025, number(above=0), "weights", "learning rate of the first epoch"
+        0.025, number(above=0), WEIGHTS, "learning rate of the first epoch"
     )
     learning_rate_min: float = setting(
-        0.0, number(minimum=0), "weights", "learning rate the cosine ends at"
+        0.0, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
     )
 
     def __post_init__(self):

@@ -47,14 +47,17 @@ def config_parser(config_class, description, argv=None, default_preset="quick"):
     """
     parser = script_parser(description)
     names = ", ".join(config_class.presets)
+    shown = find_preset(argv, default_preset)
+    preset = config_class.preset(shown)
     parser.add_argument(
         "--preset",
         default=default_preset,
         metavar="NAME",
-        help=f"{names}: gives every setting below the value in brackets, "
-        f"which its flag overrides (default: {default_preset})",
+        help=f"a set of values for all settings below: {names} ({default_preset}). "
+        f"Each flag replaces one value. Shown in brackets: those of {shown}; "
+        "for others add --preset NAME to --help",
     )
-    add_setting_flags(parser, config_class.preset(find_preset(argv, default_preset)))
+    add_setting_flags(parser, preset)
     return parser
 
 
@@ -103,7 +106,8 @@ def flag_form(field):
         return {"action": argparse.BooleanOptionalAction}
     if kind.choices:
         return {"metavar": "{" + ",".join(kind.choices) + "}"}
-    metavar = {int: "N", float: "X"}.get(field.type, field.name.split("_")[-1].upper())
+    usual = {int: "N", float: "X"}.get(field.type, "NAME")
+    metavar = field.metadata["metavar"] or usual
     return {"metavar": metavar, "nargs": "+" if kind.several else None}
 
 
@@ -114,6 +118,23 @@ def show_value(value):
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     return "none" if value is None else str(value)
+
+
+def changed_flags(config, names, preset):
+    """Returns the words that make settings of another run what they are in this.
+
+    Args:
+        config: A `Config`.
+        names: Names of the settings.
+        preset: The `Config` the user started from. What equals it is left out.
+    """
+    words = []
+    for name in names:
+        value = getattr(config, name)
+        if value != getattr(preset, name):
+            values = value if isinstance(value, tuple) else (value,)
+            words += ["--" + name.replace("_", "-"), *map(show_value, values)]
+    return words
 
 
 def parse_words(field, words):

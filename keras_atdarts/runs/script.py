@@ -1,7 +1,10 @@
 """How a script ends: exit codes and one-line messages."""
 
 import contextlib
+import os
 import pathlib
+import shlex
+import shutil
 import sys
 
 from keras_atdarts.errors import InputError
@@ -38,6 +41,34 @@ def run_script(main, argv=None):
         return EXIT_INTERRUPTED
 
 
+def command_line(script, *words):
+    """Returns what to type, here and now, to run a script beside the running one.
+
+    Args:
+        script: String, the name of its file.
+        *words: What follows it.
+
+    Example:
+
+    >>> command_line("evaluate.py", "--workdir", "runs/a-net")
+    'python train/evaluate.py --workdir runs/a-net'
+    """
+    path = pathlib.Path(sys.argv[0]).with_name(script)
+    return shlex.join([python_name(), *map(str, (path, *words))])
+
+
+def python_name():
+    """Returns `python` where that is this interpreter, else its path."""
+    found = shutil.which("python")
+    if found and os.path.abspath(found) == sys.executable:
+        return "python"
+    executable = pathlib.Path(sys.executable)
+    here = pathlib.Path.cwd()
+    if executable.is_relative_to(here):
+        executable = executable.relative_to(here)
+    return str(executable)
+
+
 @contextlib.contextmanager
 def saying_when_interrupted(finished):
     """Gives Ctrl-C within the block the message that `run_script` prints.
@@ -48,7 +79,7 @@ def saying_when_interrupted(finished):
 
     Example:
 
-    >>> with saying_when_interrupted(lambda: f"3 epochs are in {run.path}."):
+    >>> with saying_when_interrupted(run.finished):
     ...     supernet.fit(...)
     """
     try:

@@ -29,14 +29,15 @@ class Kind:
     choices: tuple = None
 
 
-def whole_number(minimum):
-    """Returns the kind of the integers from `minimum` on."""
+def whole_number(minimum, maximum=math.inf):
+    """Returns the kind of the integers from `minimum` to `maximum`."""
+    highest = "" if maximum == math.inf else f" and at most {maximum}"
 
     def accepts(value):
         is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return is_whole and value >= minimum
+        return is_whole and minimum <= value <= maximum
 
-    return Kind(f"a whole number of at least {minimum}", accepts, int)
+    return Kind(f"a whole number of at least {minimum}{highest}", accepts, int)
 
 
 def number(above=None, minimum=None, below=math.inf):
@@ -102,7 +103,7 @@ def optional(kind):
     )
 
 
-def setting(default, kind, group, help):
+def setting(default, kind, group, help, metavar=None):
     """Returns a dataclass field that knows its kind, group and help text.
 
     Args:
@@ -110,10 +111,11 @@ def setting(default, kind, group, help):
         kind: A `Kind`.
         group: String, the heading under which `--help` lists the setting.
         help: String, what the setting does, for `--help`.
+        metavar: What stands for the value in `--help`: a string, or of several
+            values a tuple of two. Defaults to N or X for numbers, else NAME.
     """
-    return dataclasses.field(
-        default=default, metadata={"kind": kind, "group": group, "help": help}
-    )
+    metadata = {"kind": kind, "group": group, "help": help, "metavar": metavar}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)

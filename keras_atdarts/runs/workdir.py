@@ -1,5 +1,7 @@
 """The directory of a run: its files, its creation, its configuration."""
 
+import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -48,6 +50,24 @@ class RunDirectory:
         self.path = pathlib.Path(path)
 
     @classmethod
+    def check(cls, path, overwrite=False):
+        """Raises what `create` would raise, and changes nothing.
+
+        For a script to ask before it prepares anything that takes long.
+        """
+        path = pathlib.Path(path).absolute()
+        with saying_where(path):
+            existing = next(
+                place for place in (path, *path.parents) if os.path.lexists(place)
+            )
+            if not existing.is_dir():
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(existing, os.W_OK | os.X_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+            if existing == path and not overwrite:
+                check_empty(path)
+
+    @classmethod
     def create(cls, path, overwrite=False):
         """Makes the directory for a new run.
 
@@ -60,16 +80,15 @@ class RunDirectory:
             InputError: where the directory is not empty or cannot be written.
         """
         run = cls(path)
-        try:
+        with saying_where(path):
             run.path.mkdir(parents=True, exist_ok=True)
-            run._make_empty(overwrite)
+            if overwrite:
+                for name in RUN_FILES:
+                    remove(run.file(name))
+            else:
+                check_empty(run.path)
             with tempfile.TemporaryFile(dir=run.path):
                 pass
-        except OSError as error:
-            raise InputError(
-                f"Cannot write the run to '{path}': {error.strerror}. Give "
-                "--workdir a directory that you may write to."
-            ) from error
         return run
 
     @classmethod
@@ -102,7 +121,8 @@ class RunDirectory:
 
     def write_json(self, name, value):
         """Writes `value` to the file `name`, atomically."""
-        atomic.write_json(self.file(name), value)
+        with saying_where(self.path):
+            atomic.write_json(self.file(name), value)
 
     def read_json(self, name):
         """Returns what the file `name` holds.
@@ -154,16 +174,34 @@ class RunDirectory:
             )
         return config_class.from_dict(saved["config"]), saved["dataset"]
 
-    def _make_empty(self, overwrite):
-        if not any(self.path.iterdir()):
-            return
-        if not overwrite:
-            raise InputError(
-                f"'{self.path}' is not empty. Give --workdir another directory, or "
-                "add --overwrite to replace the run in it."
-            )
-        for name in RUN_FILES:
-            remove(self.file(name))
+    def finished(self):
+        """Returns a sentence: how many epochs are finished, and where."""
+        history = self.file(HISTORY)
+        lines = history.read_text("utf-8").splitlines() if history.exists() else [""]
+        count = len(lines) - 1
+        what = "1 finished epoch is" if count == 1 else f"{count} finished epochs are"
+        return f"{what} in {self.path}."
+
+
+@contextlib.contextmanager
+def saying_where(path):
+    """Makes an `InputError` of what the system has against writing to `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the run to '{path}': {error.strerror}. Give "
+            "--workdir a directory that you may write to."
+        ) from error
+
+
+def check_empty(directory):
+    """Raises `InputError` where something is in `directory`."""
+    if any(directory.iterdir()):
+        raise InputError(
+            f"'{directory}' is not empty. Give --workdir another directory, or "
+            "add --overwrite to replace the run in it."
+        )
 
 
 def remove(path):
