@@ -1,0 +1,187 @@
+"""What a user can get wrong: one line, exit code 2, and nothing written."""
+
+import json
+import os
+import re
+
+import pytest
+import sample_data
+import scripts
+
+from keras_atdarts.genotype import Genotype
+
+SEARCH = ("search.py", "--workdir", "{run}")
+RETRAIN = ("retrain.py", "--workdir", "{run}", "--genotype")
+ON_IMAGES = ("--dataset", "{images}", *scripts.SMALL)
+
+
+def changed_genotype(change):
+    """Returns the JSON text of a published genotype with a mistake in it."""
+    genotype = Genotype.load("DARTS_V2").to_dict()
+    change(genotype["normal"])
+    return json.dumps(genotype)
+
+
+def drop_last_node(cell):
+    cell["nodes"].pop()
+    cell["concat"].pop()
+
+
+GENOTYPES = {
+    "malformed": '{"normal": ',
+    "no_cells": "[]",
+    "unknown": changed_genotype(
+        lambda cell: cell["nodes"][1][0].update(operation="sep_conv_3x4")
+    ),
+    "forward": changed_genotype(lambda cell: cell["nodes"][0][1].update(source=2)),
+    "nodes": changed_genotype(drop_last_node),
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Returns the paths that the command lines below name in braces."""
+    root = tmp_path_factory.mktemp("bad")
+    for name in ("images", "childless", "broken"):
+        sample_data.write_image_folder(root / name, shape=(9, 8, 1))
+    (root / "childless" / "d").mkdir()
+    (root / "broken" / "b" / "003.png").write_bytes(b"not an image")
+    sample_data.write_image_folder(root / "flat", shape=(7, 20, 1))
+    for name in ("empty", "full", "junk_model"):
+        (root / name).mkdir()
+    (root / "full" / "thesis.txt").write_text("mine")
+    (root / "junk_model" / "saved_model.pb").write_bytes(b"junk")
+    (root / "file").write_text("")
+    for name, text in GENOTYPES.items():
+        (root / name).write_text(text)
+    names = [path.name for path in root.iterdir()]
+    return {name: root / name for name in (*names, "run", "absent")}
+
+
+BAD = {
+    "data set": (
+        [*SEARCH, "--dataset", "fashion_mnst"],
+        ["data set 'fashion_mnst'", "Did you mean 'fashion_mnist'"],
+    ),
+    "preset": ([*SEARCH, "--preset", "qick"], ["preset 'qick'", "'quick'"]),
+    "preset of retraining": (
+        [*RETRAIN, "DARTS_V2", "--preset", "papr"],
+        ["preset 'papr'", "'paper'"],
+    ),
+    "operation, before the data": (
+        [*SEARCH, "--dataset", "cifar10", "--operations", "none", "skip_conect"],
+        ["'skip_conect'", "Did you mean 'skip_connect'"],
+    ),
+    "only none": ([*SEARCH, "--operations", "none"], ["other than 'none'"]),
+    "missing folder": ([*SEARCH, "--dataset", "{absent}"], ["{absent}", "exist"]),
+    "empty folder": ([*SEARCH, "--dataset", "{empty}"], ["{empty}", "0 class folders"]),
+    "class without images": (
+        [*SEARCH, "--dataset", "{childless}"],
+        ["{childless}/d", "no images"],
+    ),
+    "broken image": (
+        [*SEARCH, "--dataset", "{broken}"],
+        ["Broken image {broken}/b/003.png"],
+    ),
+    "batch": (
+        [*SEARCH, "--dataset", "{images}", "--batch-size", "14"],
+        ["batch size 14", "13 images"],
+    ),
+    "batch of retraining": (
+        [*RETRAIN, "DARTS_V2", "--dataset", "{images}", "--batch-size", "28"],
+        ["batch size 28", "27 images"],
+    ),
+    "small images": (
+        [*SEARCH, "--dataset", "{flat}", *scripts.SMALL],
+        ["7x20", "at least 8 pixels", "--image-size"],
+    ),
+    "small images of retraining": (
+        [*RETRAIN, "DARTS_V2", "--dataset", "{flat}", *scripts.SMALL],
+        ["7x20", "at least 8 pixels"],
+    ),
+    "malformed genotype": ([*RETRAIN, "{malformed}"], ["{malformed}: is not JSON"]),
+    "genotype without cells": ([*RETRAIN, "{no_cells}"], ["normal, reduction"]),
+    "genotype of unknown operation": (
+        [*RETRAIN, "{unknown}"],
+        ["normal cell: node 1", "'sep_conv_3x4'", "Did you mean 'sep_conv_3x3'"],
+    ),
+    "genotype with forward edge": (
+        [*RETRAIN, "{forward}"],
+        ["normal cell: node 0", "source 2", "c_{{k-2}}"],
+    ),
+    "genotype of unequal cells": (
+        [*RETRAIN, "{nodes}"],
+        ["normal 3, reduction 4"],
+    ),
+    "published genotype": ([*RETRAIN, "DARTS_V3"], ["'DARTS_V3'", "DARTS_V2"]),
+    "genotype to plot": (
+        ["plot.py", "{forward}", "--output", "{run}"],
+        ["{forward}: normal cell: node 0"],
+    ),
+    "workdir below a file": (
+        ["search.py", *ON_IMAGES, "--workdir", "{file}/a"],
+        ["Cannot write", "{file}/a", "Not a directory"],
+    ),
+    "workdir that is a file": (
+        ["retrain.py", "--genotype", "DARTS_V2", *ON_IMAGES, "--workdir", "{file}"],
+        ["Cannot write", "{file}", "Not a directory"],
+    ),
+    "workdir on a device, before the data": (
+        ["search.py", "--dataset", "cifar10", "--workdir", "/dev/null/a"],
+        ["Cannot write", "/dev/null/a"],
+    ),
+    "used workdir, before the data": (
+        ["search.py", "--dataset", "cifar10", "--workdir", "{full}"],
+        ["{full}", "not empty", "--overwrite"],
+    ),
+    "used workdir of retraining": (
+        ["retrain.py", "--genotype", "DARTS_V2", *ON_IMAGES, "--workdir", "{full}"],
+        ["{full}", "not empty", "--overwrite"],
+    ),
+    "seed": ([*SEARCH, "--seed", str(2**32)], ["seed", "at most 4294967295"]),
+    "no run": (["evaluate.py", "--workdir", "{absent}"], ["no run in '{absent}'"]),
+    "run without network": (
+        ["export.py", "--workdir", "{full}", "--output", "{run}"],
+        ["{full}", "config.json"],
+    ),
+    "no SavedModel": (
+        ["predict.py", "{empty}", "{images}/a"],
+        ["'{empty}' is not a SavedModel", "export.py"],
+    ),
+    "damaged SavedModel": (
+        ["predict.py", "{junk_model}", "{images}/a"],
+        ["SavedModel '{junk_model}'", "export.py"],
+    ),
+    "folder without images to predict": (
+        ["predict.py", "{junk_model}", "{empty}"],
+        ["'{empty}' has no images"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), BAD.values(), ids=BAD)
+def test_mistake_is_one_line_and_code_2(words, expected, places, capsys):
+    words = [word.format(**places) for word in words]
+    before = sorted(places["images"].parent.rglob("*"))
+    assert scripts.run(*words) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert re.fullmatch(rf"{re.escape(words[0])}: error: .*\n", output.err)
+    for part in expected:
+        assert part.format(**places) in output.err
+    assert sorted(places["images"].parent.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_workdir_without_permission_is_refused(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert scripts.run("search.py", "--workdir", tmp_path / "a") == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_refused_overwriting_keeps_the_earlier_run(places, tmp_path):
+    genotype = tmp_path / "genotype.json"
+    genotype.write_text("earlier")
+    words = ["--overwrite", "--workdir", tmp_path, "--dataset", places["flat"]]
+    assert scripts.run("search.py", *words, *scripts.SMALL) == 2
+    assert genotype.read_text() == "earlier"

@@ -1,0 +1,284 @@
+"""The whole road, from a folder of images to a prediction, on one tiny run.
+
+Each script gets the command that the one before it printed.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import sample_data
+import scripts
+
+from keras_atdarts.data import load_dataset
+from keras_atdarts.derive import derive_genotype
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.configs import RetrainConfig
+from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.workdir import RunDirectory
+
+IMAGE_SHAPE = (13, 11, 3)  # Odd, not square, colour.
+CLASSES = ("bag", "boot", "shirt")
+SEARCH = [*scripts.SMALL, *scripts.SMALL_SPACE, "--epochs", "2", "--seed", "3"]
+
+
+def write_images(root):
+    for label, name in enumerate(CLASSES):
+        for index in range(20):
+            pixels = sample_data.random_pixels(*IMAGE_SHAPE, seed=20 * label + index)
+            sample_data.write_image(root / name / f"{index}.png", pixels)
+    return root
+
+
+def next_command(printed):
+    """Returns the script's name and the words that follow it."""
+    (line,) = (line for line in printed.splitlines() if line.startswith("Next: "))
+    python, script, *words = shlex.split(line.removeprefix("Next: "))
+    assert pathlib.Path(shutil.which(python)).samefile(sys.executable)
+    assert pathlib.Path(script).parent == scripts.FOLDER
+    return pathlib.Path(script).name, words
+
+
+def columns(run):
+    """Returns the values of history.csv by the names of its columns."""
+    header, *rows = run.file(workdir.HISTORY).read_text().splitlines()
+    values = zip(*(map(float, row.split(",")) for row in rows), strict=True)
+    return dict(zip(header.split(","), values, strict=True))
+
+
+@dataclasses.dataclass
+class Road:
+    """What the scripts printed and left behind."""
+
+    images: pathlib.Path
+    search: RunDirectory
+    retrain: RunDirectory
+    saved_model: pathlib.Path
+    printed: dict
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory):
+    place = tmp_path_factory.mktemp("road")
+    images = write_images(place / "images")
+    printed = {}
+
+    def run(name, words):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            assert scripts.run(name, *words) == 0
+        printed[name] = output.getvalue()
+        return next_command(printed[name])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        words = ["--dataset", "images", "--workdir", "runs/a", *SEARCH]
+        name, words = run("search.py", words)
+        name, words = run(name, [*words, *scripts.SMALL, "--epochs", "1"])
+        name, words = run(name, words)
+        name, words = run(name, words)
+        assert (name, words[1:]) == ("predict.py", ["IMAGE", "..."])
+    search, retrain = (RunDirectory(place / "runs" / name) for name in ("a", "a-net"))
+    return Road(images, search, retrain, place / words[0], printed)
+
+
+@pytest.mark.parametrize(
+    ("name", "config_class", "given"),
+    [
+        ("search", SearchConfig, {"epochs": 2, "seed": 3, "filters": 4}),
+        ("retrain", RetrainConfig, {"epochs": 1, "seed": 0, "num_cells": 3}),
+    ],
+)
+def test_run_says_what_made_it(road, name, config_class, given):
+    saved = getattr(road, name).read_json(workdir.CONFIG)
+    fields = {field.name for field in dataclasses.fields(config_class)}
+    assert saved["config"].keys() == fields
+    assert saved["config"].items() >= {"dataset": "images", "batch_size": 4}.items()
+    assert saved["config"].items() >= given.items()
+    assert saved["dataset"]["image_shape"] == list(IMAGE_SHAPE)
+    assert saved["dataset"]["class_names"] == list(CLASSES)
+    assert saved["versions"]["keras"] == keras.__version__
+    assert f"{name}.py --" in saved["command"]
+    history = columns(getattr(road, name))
+    assert history["epoch"] == tuple(range(given["epochs"]))
+    assert all(np.all(np.isfinite(values)) for values in history.values())
+    assert any(getattr(road, name).file(workdir.TENSORBOARD).rglob("events*"))
+
+
+def test_history_has_the_columns_of_the_training_alone(road):
+    metrics = ["accuracy", "alpha_accuracy", "alpha_loss", "loss"]
+    assert sorted(columns(road.search)) == sorted(["epoch", *metrics])
+    assert sorted(columns(road.retrain)) == ["accuracy", "epoch", "loss"]
+
+
+def test_split_is_disjoint_and_covers_the_training_images(road):
+    with np.load(road.search.file(workdir.SPLIT), allow_pickle=False) as split:
+        weights, alphas = split["weights"], split["alphas"]
+    assert len(weights) == len(alphas) == 27
+    assert sorted([*weights, *alphas]) == list(range(54))
+
+
+def test_genotype_is_that_of_the_last_alphas(road):
+    epochs = road.search.read_json(workdir.ALPHAS)
+    assert [entry["epoch"] for entry in epochs] == [0, 1]
+    assert epochs[0]["alphas"] != epochs[1]["alphas"]
+    genotype = Genotype.load(road.search.file(workdir.GENOTYPE))
+    assert genotype == Genotype.from_dict(epochs[-1]["genotype"])
+    alphas = {
+        cell: {tuple(map(int, edge.split("<-"))): values for edge, values in edges}
+        for cell, edges in (
+            (cell, edges.items()) for cell, edges in epochs[-1]["alphas"].items()
+        )
+    }
+    assert genotype == derive_genotype(alphas)
+    assert genotype == Genotype.load(road.retrain.file(workdir.GENOTYPE))
+    assert str(genotype) in road.printed["search.py"]
+
+
+def test_search_shows_its_cells_after_each_epoch_and_at_the_end(road):
+    printed = road.printed["search.py"]
+    assert printed.count("  normal:") == printed.count("  reduction:") == 2
+    assert "alpha_accuracy" in printed and "Epoch 2/2" in printed
+    drawn = {path.name for path in road.search.file(workdir.CELLS).iterdir()}
+    assert drawn >= {"normal.dot", "reduction.dot"}
+
+
+def test_searched_supernet_can_be_loaded(road):
+    supernet = keras.saving.load_model(road.search.file(workdir.SUPERNET))
+    last = road.search.read_json(workdir.ALPHAS)[-1]["alphas"]
+    loaded = supernet.labelled_alphas()["normal"][0, 1]
+    assert last["normal"]["0<-1"] == pytest.approx(loaded)
+
+
+def logits(road, images):
+    dataset = road.retrain.read_json(workdir.CONFIG)["dataset"]
+    normalised = (images / 255 - dataset["mean"]) / dataset["std"]
+    return load_network(road.retrain)(normalised.astype("float32")).numpy()
+
+
+def test_accuracy_is_that_of_a_count_by_hand(road):
+    images, labels = load_dataset(str(road.images)).arrays("test")
+    right = int(np.sum(np.argmax(logits(road, images), axis=-1) == labels))
+    evaluation = road.retrain.read_json(workdir.EVALUATION)
+    assert evaluation["num_examples"] == len(labels) == 6
+    assert evaluation["accuracy"] == right / 6
+    shown = f"{right / 6:.2%}"
+    assert f"Test accuracy after the last epoch: {shown}" in road.printed["retrain.py"]
+    assert f"{shown} of 6 images" in road.printed["evaluate.py"]
+
+
+def test_prediction_is_that_of_the_network(road, capsys):
+    paths = [road.images / name / "0.png" for name in CLASSES]
+    assert scripts.run("predict.py", road.saved_model, *paths, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    pixels = [
+        sample_data.random_pixels(*IMAGE_SHAPE, seed=20 * label) for label in range(3)
+    ]
+    best = np.argmax(logits(road, np.stack(pixels)), axis=-1)
+    assert [each["image"] for each in found] == list(map(str, paths))
+    assert [each["top"][0]["class"] for each in found] == [CLASSES[i] for i in best]
+
+
+def test_plot_draws_the_genotype_and_its_network(road, tmp_path, capsys):
+    words = [road.search.file(workdir.GENOTYPE), "--output", tmp_path / "cells"]
+    words += ["--network", tmp_path / "network.svg", *scripts.SMALL[:4]]
+    words += ["--image-shape", *IMAGE_SHAPE, "--num-classes", 3]
+    assert scripts.run("plot.py", *words) == 0
+    assert (tmp_path / "cells" / "normal.dot").exists()
+    assert "(None, 13, 11, 3)" in (tmp_path / "network.dot").read_text()
+    assert str(tmp_path / "network.dot") in capsys.readouterr().out
+
+
+def test_search_on_a_set_of_tensorflow_datasets(tmp_path, capsys):
+    words = [*scripts.SMALL, "--operations", "none", "skip_connect"]
+    words += ["--dataset", "cifar10", "--data-dir", tmp_path, "--epochs", 1]
+    words += ["--workdir", tmp_path / "run"]
+    with sample_data.mocked_tfds("cifar10", tmp_path, num_examples=20):
+        assert scripts.run("search.py", *words) == 0
+    run = RunDirectory(tmp_path / "run")
+    assert run.read_json(workdir.CONFIG)["dataset"]["image_shape"] == [32, 32, 3]
+    assert Genotype.load(run.file(workdir.GENOTYPE))
+    _, next_words = next_command(capsys.readouterr().out)
+    assert "--dataset cifar10 --data-dir" in " ".join(next_words)
+
+
+def test_interrupted_search_keeps_its_epochs(road, tmp_path):
+    """Also the one that runs as a user runs it: from elsewhere, in its own process."""
+    words = ["--dataset", str(road.images), "--workdir", "a", "--epochs", "10000"]
+    words += [*scripts.SMALL, "--operations", "none", "skip_connect"]
+    process = subprocess.Popen(
+        [sys.executable, str(scripts.FOLDER / "search.py"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+    )
+    try:
+        while line := process.stdout.readline():
+            if line.startswith("  reduction:"):
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    run = RunDirectory(tmp_path / "a")
+    epochs = run.read_json(workdir.ALPHAS)
+    rows = len(columns(run)["epoch"])
+    assert len(epochs) >= 1 and abs(len(epochs) - rows) <= 1
+    assert errors.splitlines()[-1].startswith("search.py: interrupted: ")
+    assert errors.rstrip().endswith(" in a.")
+    assert "Traceback" not in errors
+    genotype = Genotype.load(run.file(workdir.GENOTYPE))
+    assert genotype == Genotype.from_dict(epochs[-1]["genotype"])
+
+
+def test_interrupted_retraining_keeps_the_network(road, tmp_path, monkeypatch, capsys):
+    script = scripts.load("retrain.py")
+
+    class Interruption(script.DropPathSchedule):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "DropPathSchedule", Interruption)
+    words = ["--genotype", road.search.file(workdir.GENOTYPE), *scripts.SMALL]
+    words += ["--dataset", road.images, "--workdir", tmp_path / "net", "--epochs", 5]
+    words += ["--auxiliary", "--drop-path-rate", 0.2, "--cutout", 4]
+    assert scripts.run("retrain.py", *words) == 130
+    expected = f"retrain.py: interrupted: 1 finished epoch is in {tmp_path / 'net'}."
+    assert capsys.readouterr().err.strip() == expected
+    network = keras.saving.load_model(tmp_path / "net" / workdir.NETWORK)
+    assert network.output.shape == (None, 3)
+
+
+def attributes_of_config(*paths):
+    for path in paths:
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+                if part.value.id == "config":
+                    yield part.attr
+
+
+@pytest.mark.parametrize(
+    ("name", "config_class"),
+    [("search.py", SearchConfig), ("retrain.py", RetrainConfig)],
+)
+def test_every_setting_is_used(name, config_class):
+    package = scripts.FOLDER.parent / "keras_atdarts"
+    used = set(attributes_of_config(scripts.FOLDER / name, *package.rglob("*.py")))
+    assert {field.name for field in dataclasses.fields(config_class)} <= used
