@@ -1,29 +1,20 @@
 import argparse
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
 
 import keras
-import numpy as np
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import CellGenotype
-from keras_atdarts.genotype import Edge
-from keras_atdarts.genotype import Genotype
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
-from keras_atdarts.runs.callbacks import GenotypeHistory
-from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)
@@ -127,6 +118,7 @@ def test_help_names_every_setting_and_the_presets_values(config_class, capsys):
         ("epochs", True, "whole number"),
         ("num_cells", 2, "at least 3"),
         ("seed", -1, "at least 0"),
+        ("seed", 2**32, "at most 4294967295"),
         ("image_size", (32,), "2 values"),
         ("image_size", [32, 32], "2 values"),
         ("image_size", (32, 0), "at least 1"),
@@ -170,53 +162,19 @@ def test_bad_flag_is_one_line_and_code_2(argv, expected, capsys):
     assert message.count("\n") == 1
 
 
+def test_changed_flags_give_another_run_the_same_values():
+    preset = SearchConfig.preset("cpu")
+    config = dataclasses.replace(preset, dataset="my photos", image_size=(9, 8))
+    words = changed_flags(config, ("dataset", "data_dir", "image_size"), preset)
+    assert words == ["--dataset", "my photos", "--image-size", "9", "8"]
+    assert parse(SearchConfig, "--preset", "cpu", *words) == config
+
+
 @pytest.mark.parametrize("word", ["0", "-1", "1.5", "many", ""])
 def test_positive_number_refuses_the_rest(word):
     assert positive_number("12") == 12
     with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
         positive_number(word)
-
-
-def test_run_script_passes_the_code_of_main():
-    assert run_script(lambda argv: None) == 0
-    assert run_script(lambda argv: 1) == 1
-
-
-def test_unexpected_errors_keep_their_traceback():
-    def main(argv):
-        raise ValueError("a fault of the program")
-
-    with pytest.raises(ValueError, match="fault"):
-        run_script(main)
-
-
-def test_interruption_says_what_was_finished():
-    program = (
-        "import sys, time\n"
-        "from keras_atdarts.runs.script import run_script, saying_when_interrupted\n"
-        "def main(argv):\n"
-        "    with saying_when_interrupted(lambda: '3 epochs are in runs/a.'):\n"
-        "        print('ready', flush=True)\n"
-        "        time.sleep(60)\n"
-        "sys.exit(run_script(main))\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, message = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "interrupted: 3 epochs are in runs/a." in message
-    assert "Traceback" not in message
-
-
-def test_interruption_message_does_not_hide_errors():
-    with pytest.raises(InputError), saying_when_interrupted(lambda: "much"):
-        raise InputError("bad")
 
 
 def test_workdir_is_made_with_its_parents(tmp_path):
@@ -248,6 +206,33 @@ def test_workdir_that_cannot_be_written_is_refused(tmp_path):
 def test_read_only_place_is_refused():
     with pytest.raises(InputError, match="Cannot write the run to '/proc/a/b'"):
         RunDirectory.create("/proc/a/b")
+
+
+def test_check_asks_and_changes_nothing(tmp_path):
+    RunDirectory.check(tmp_path / "runs" / "a")
+    RunDirectory.check(tmp_path)
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="not empty"):
+        RunDirectory.check(tmp_path)
+    RunDirectory.check(tmp_path, overwrite=True)
+    for path in (tmp_path / "file", tmp_path / "file" / "a" / "b"):
+        with pytest.raises(InputError, match="Not a directory"):
+            RunDirectory.check(path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_finished_epochs_are_the_rows_of_the_history(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert run.finished() == f"0 finished epochs are in {tmp_path}."
+    for rows, expected in (("0\n", "1 finished epoch is"), ("0\n1\n", "2 finished")):
+        run.file(workdir.HISTORY).write_text(f"epoch\n{rows}")
+        assert run.finished().startswith(expected)
+
+
+def test_result_that_cannot_be_written_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="Cannot write"):
+        RunDirectory(tmp_path / "absent").write_json(workdir.EVALUATION, {})
 
 
 def test_missing_or_unfinished_run_is_refused(tmp_path):
@@ -291,57 +276,3 @@ def test_interrupted_write_leaves_the_previous_file(tmp_path):
         raise RuntimeError
     assert json.loads(path.read_text()) == [1]
     assert list(tmp_path.iterdir()) == [path]
-
-
-class Searcher(keras.Model):
-    """Stands for a supernet: its one alpha grows by one each time it is read."""
-
-    def __init__(self):
-        super().__init__()
-        self.dense = keras.layers.Dense(1)
-        self.reads = 0
-
-    def call(self, inputs):
-        return self.dense(inputs)
-
-    def labelled_alphas(self):
-        self.reads += 1
-        edges = {(0, 0): {"none": np.float32(self.reads), "skip_connect": 0.5}}
-        return {"normal": edges, "reduction": edges}
-
-
-def derive_skips(alphas):
-    """Returns a genotype of skips, and of one pooling once the alpha is 2."""
-    last = "max_pool_3x3" if alphas["normal"][0, 0]["none"] == 2 else "skip_connect"
-    skip = Edge("skip_connect", 1)
-    nodes = ((Edge("skip_connect", 0), skip), (skip, Edge(last, 2)))
-    cell = CellGenotype(nodes, concat=(2, 3))
-    return Genotype(cell, cell)
-
-
-def test_callbacks_record_every_epoch(tmp_path, capsys):
-    run = RunDirectory.create(tmp_path)
-    history = GenotypeHistory(run, derive_skips)
-    model = Searcher()
-    model.compile("sgd", "mse")
-    model.fit(
-        np.ones((4, 1)),
-        np.ones((4, 1)),
-        epochs=2,
-        callbacks=[*record_callbacks(run), history],
-    )
-    epochs = run.read_json(workdir.ALPHAS)
-    assert [entry["epoch"] for entry in epochs] == [0, 1]
-    assert epochs[1]["alphas"]["reduction"] == {
-        "0<-0": {"none": 2.0, "skip_connect": 0.5}
-    }
-    assert epochs[0]["genotype"] != epochs[1]["genotype"]
-    assert epochs[1]["genotype"] == history.genotype.to_dict()
-    lines = run.file(workdir.HISTORY).read_text().splitlines()
-    assert len(lines) == 3 and lines[0].startswith("epoch,")
-    assert any(run.file(workdir.TENSORBOARD).rglob("events*"))
-    shown = capsys.readouterr().out
-    bar, cells = shown.index("1/1"), shown.index("normal:")
-    assert bar < cells
-    assert "node 1 = skip_connect(c_{k-1}) + max_pool_3x3(node 0)" in shown
-    assert shown.index("[4 skip_connect]") < shown.index("[3 skip_connect]")

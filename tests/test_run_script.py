@@ -1,0 +1,77 @@
+"""How scripts end, and what they say is next."""
+
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.runs.script import command_line
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.script import saying_when_interrupted
+
+
+def test_run_script_passes_the_code_of_main():
+    assert run_script(lambda argv: None) == 0
+    assert run_script(lambda argv: 1) == 1
+
+
+def test_unexpected_errors_keep_their_traceback():
+    def main(argv):
+        raise ValueError("a fault of the program")
+
+    with pytest.raises(ValueError, match="fault"):
+        run_script(main)
+
+
+def test_interruption_says_what_was_finished():
+    program = (
+        "import sys, time\n"
+        "from keras_atdarts.runs.script import run_script, saying_when_interrupted\n"
+        "def main(argv):\n"
+        "    with saying_when_interrupted(lambda: '3 epochs are in runs/a.'):\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "sys.exit(run_script(main))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted: 3 epochs are in runs/a." in message
+    assert "Traceback" not in message
+
+
+def test_interruption_message_does_not_hide_errors():
+    with pytest.raises(InputError), saying_when_interrupted(lambda: "much"):
+        raise InputError("bad")
+
+
+def test_command_line_is_that_of_the_running_script(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train/search.py", "--seed", "1"])
+    python, *words = shlex.split(command_line("retrain.py", "--workdir", "my runs/a"))
+    assert pathlib.Path(shutil.which(python)).samefile(sys.executable)
+    assert words == ["train/retrain.py", "--workdir", "my runs/a"]
+
+
+def test_command_line_names_python_as_short_as_it_can(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["train/search.py"])
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert command_line("a.py") == f"{python} train/a.py"
+    monkeypatch.chdir(tmp_path)
+    assert command_line("a.py") == ".venv/bin/python train/a.py"
+    monkeypatch.setenv("PATH", str(python.parent))
+    assert command_line("a.py") == "python train/a.py"
