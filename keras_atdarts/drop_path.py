@@ -76,6 +76,14 @@ class DropPathSchedule(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        for layer in self.model._flatten_layers():
-            if isinstance(layer, DropPath):
-                layer.rate.assign(self.rate * epoch / self.epochs)
+        for layer in drop_path_layers(self.model):
+            layer.rate.assign(self.rate * epoch / self.epochs)
+
+
+def drop_path_layers(model):
+    """Yields the `DropPath` layers of a model and of the models inside it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from drop_path_layers(layer)
+        elif isinstance(layer, DropPath):
+            yield layer

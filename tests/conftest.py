@@ -1,6 +1,11 @@
 import keras
 import pytest
 
+from keras_atdarts.runs.runtime import divide_cpu
+
+# Before TensorFlow runs anything: the tests of several devices need them.
+divide_cpu(4)
+
 
 @pytest.fixture(autouse=True)
 def seeded():

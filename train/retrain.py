@@ -35,10 +35,12 @@ from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.trained import load_network
 
 
 def main(argv=None):
@@ -47,15 +49,17 @@ def main(argv=None):
     genotype = Genotype.load(arguments.genotype, operation_names())
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
+    strategy = make_strategy(config.devices)
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
-    network, steps = prepare(config, genotype, dataset)
+    with strategy.scope():
+        network, steps = prepare(config, genotype, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     genotype.save(run.file(workdir.GENOTYPE))
     with saying_when_interrupted(run.finished):
         train(network, config, dataset, steps, run)
-        report(without_auxiliary_head(network), dataset, run)
+        report(load_network(run), dataset, run)
     print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
 
 
@@ -112,6 +116,8 @@ def prepare(config, genotype, dataset):
         clip_norm=config.clip_norm,
         coupled_weight_decay=config.weight_decay,
     )
+    # Several devices need the optimizer's variables before `fit`.
+    optimizer.build(network.trainable_variables)
     compile_network(network, optimizer, config.auxiliary_weight)
     return network, steps
 

@@ -42,6 +42,7 @@ from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
@@ -56,9 +57,11 @@ def main(argv=None):
     resolve_operations(config.operations)
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
+    strategy = make_strategy(config.devices)
     keras.utils.set_random_seed(config.seed)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
-    supernet, split, steps = prepare(config, dataset)
+    with strategy.scope():
+        supernet, split, steps = prepare(config, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     with saying_when_interrupted(run.finished):
@@ -103,7 +106,7 @@ def prepare(config, dataset):
     split = search_split(
         dataset.num_examples("train"), config.weight_fraction, config.seed
     )
-    steps = min(steps_per_epoch(len(half), config.batch_size) for half in split)
+    steps, _ = (steps_per_epoch(len(half), config.batch_size) for half in split)
     if config.steps_per_epoch is not None:
         steps = min(steps, config.steps_per_epoch)
     supernet = Supernet(

@@ -97,6 +97,17 @@ def check_falling(config, highest, lowest):
         )
 
 
+def check_divisible(batch_size, devices):
+    """Raises `InputError` where devices cannot have equal parts of a batch."""
+    if batch_size % devices:
+        lower = batch_size - batch_size % devices
+        sizes = [str(size) for size in (lower, lower + devices) if size]
+        raise InputError(
+            f"A batch of {batch_size} images cannot be shared equally by {devices} "
+            f"devices. Give --batch-size {' or '.join(sizes)}."
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig(Config):
     """What a search and a retraining have in common."""
@@ -137,6 +148,12 @@ class TrainingConfig(Config):
         "training",
         "end each epoch after at most so many steps; none uses all images",
     )
+    devices: int = setting(
+        1,
+        whole_number(1),
+        "training",
+        "GPUs that share each batch; without a GPU, as many parts of the CPU",
+    )
     seed: int = setting(
         0,
         whole_number(0, maximum=2**32 - 1),
@@ -150,6 +167,11 @@ class TrainingConfig(Config):
     clip_norm: float = setting(
         5.0, number(above=0), WEIGHTS, "clip gradients to this global norm"
     )
+
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_divisible(self.batch_size, self.devices)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """How TensorFlow runs in a script; a library user keeps TensorFlow's own ways."""
 
 import contextlib
+import functools
 import logging
 import os
 
 import tensorflow as tf
+
+from keras_atdarts.errors import InputError
 
 
 def prepare_runtime():
@@ -26,3 +29,54 @@ def prepare_runtime():
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count())
         tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def make_strategy(num_devices):
+    """Returns the strategy under which a model is built, to train on devices.
+
+    Args:
+        num_devices: Integer. More than one mirrors the model on so many GPUs or,
+            on a machine without, on so many logical CPU devices.
+
+    Raises:
+        InputError: There are not so many GPUs, or TensorFlow runs already and
+            its CPU is not divided so.
+    """
+    if num_devices == 1:
+        return tf.distribute.get_strategy()
+    num_gpus = len(tf.config.list_physical_devices("GPU"))
+    if 0 < num_gpus < num_devices:
+        raise InputError(
+            f"There are {num_gpus} GPUs; received {num_devices} devices. Give "
+            f"--devices {num_gpus} or fewer."
+        )
+    if not num_gpus:
+        divide_cpu(num_devices)
+    kind = "GPU" if num_gpus else "CPU"
+    return mirrored_strategy(*(f"{kind}:{number}" for number in range(num_devices)))
+
+
+@functools.cache
+def mirrored_strategy(*devices):
+    """Returns the one `MirroredStrategy` of the process for these devices.
+
+    A second one would number its collective operations anew, and TensorFlow
+    would take them for those of the first.
+    """
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def divide_cpu(num_devices):
+    """Makes logical devices of the CPU, unless there are enough of them."""
+    [cpu] = tf.config.list_physical_devices("CPU")
+    existing = tf.config.get_logical_device_configuration(cpu) or ()
+    if len(existing) >= num_devices:
+        return
+    parts = [tf.config.LogicalDeviceConfiguration()] * num_devices
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        raise InputError(
+            f"The CPU cannot be divided into {num_devices} devices: TensorFlow runs "
+            "already. Call make_strategy before anything else of TensorFlow."
+        ) from error
