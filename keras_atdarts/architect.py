@@ -9,16 +9,19 @@ Reference:
     section 2.3.
 """
 
+import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable(package="keras_atdarts")
 class FirstOrder:
     """`grad_alpha L_val(w, alpha)`: the current weights stand for the best ones.
 
     Args:
-        regularizers: Functions of the list of alpha tensors, each
+        regularizers: Functions of the list of alphas, variables of TensorFlow
             `(num_edges, num_operations)`, that return a scalar to be added to
-            the validation loss.
+            the validation loss. To be saved with a supernet, they are
+            registered with Keras.
     """
 
     def __init__(self, regularizers=()):
@@ -45,3 +48,13 @@ class FirstOrder:
             loss, logits = supernet.loss_and_logits(alpha_batch)
             objective = loss + sum(rule(alphas) for rule in self.regularizers)
         return tape.gradient(objective, alphas), logits
+
+    def get_config(self):
+        rules = [
+            keras.saving.serialize_keras_object(rule) for rule in self.regularizers
+        ]
+        return {"regularizers": rules}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(map(keras.saving.deserialize_keras_object, config["regularizers"]))

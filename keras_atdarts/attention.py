@@ -17,6 +17,24 @@ from keras_atdarts.blocks import BatchNormalization
 from keras_atdarts.blocks import uniform_initializer
 
 
+def check_reduction_ratio(reduction_ratio):
+    """Raises `ValueError` unless the ratio is a positive integer."""
+    if reduction_ratio < 1:
+        raise ValueError(
+            "`reduction_ratio` must be a positive integer. "
+            f"Received: reduction_ratio={reduction_ratio}"
+        )
+
+
+def check_kernel_size(kernel_size):
+    """Raises `ValueError` unless the size is odd."""
+    if kernel_size % 2 != 1:
+        raise ValueError(
+            "`kernel_size` must be odd, so that the padding is symmetric. "
+            f"Received: kernel_size={kernel_size}"
+        )
+
+
 class Gate(keras.layers.Layer):
     """Base of the gates: `num_gates` gates of one tensor, or of one tensor each.
 
@@ -55,11 +73,7 @@ class ChannelGate(Gate):
 
     def __init__(self, reduction_ratio=16, num_gates=1, **kwargs):
         super().__init__(num_gates=num_gates, **kwargs)
-        if reduction_ratio < 1:
-            raise ValueError(
-                "`reduction_ratio` must be a positive integer. "
-                f"Received: reduction_ratio={reduction_ratio}"
-            )
+        check_reduction_ratio(reduction_ratio)
         self.reduction_ratio = reduction_ratio
 
     def build(self, input_shape):
@@ -80,7 +94,7 @@ class ChannelGate(Gate):
         ]
 
     def call(self, tensors, training=None):
-        average = tf.stack([tf.reduce_mean(x, axis=[1, 2]) for x in tensors])
+        average = tf.stack([kernels.mean_over_pixels(x) for x in tensors])
         maximum = tf.stack([tf.reduce_max(x, axis=[1, 2]) for x in tensors])
         gates = tf.sigmoid(self._mlp(average) + self._mlp(maximum))
         return tf.unstack(gates[:, :, tf.newaxis, tf.newaxis, :], self.num_gates)
@@ -116,11 +130,7 @@ class SpatialGate(Gate):
 
     def __init__(self, kernel_size=7, num_gates=1, **kwargs):
         super().__init__(num_gates=num_gates, **kwargs)
-        if kernel_size % 2 != 1:
-            raise ValueError(
-                "`kernel_size` must be odd, so that the padding is symmetric. "
-                f"Received: kernel_size={kernel_size}"
-            )
+        check_kernel_size(kernel_size)
         self.kernel_size = kernel_size
 
     def build(self, input_shape):
@@ -202,8 +212,8 @@ class ChannelAttention(Attention):
 
     def __init__(self, reduction_ratio=16, **kwargs):
         super().__init__(**kwargs)
+        check_reduction_ratio(reduction_ratio)
         self.reduction_ratio = reduction_ratio
-        self.make_gate()  # Refuses a wrong argument now, not at build.
 
     def make_gate(self):
         return ChannelGate(self.reduction_ratio, dtype=self.dtype_policy)
@@ -237,8 +247,8 @@ class SpatialAttention(Attention):
 
     def __init__(self, kernel_size=7, **kwargs):
         super().__init__(**kwargs)
+        check_kernel_size(kernel_size)
         self.kernel_size = kernel_size
-        self.make_gate()  # Refuses a wrong argument now, not at build.
 
     def make_gate(self):
         return SpatialGate(self.kernel_size, dtype=self.dtype_policy)

@@ -24,6 +24,19 @@ def uniform_initializer(fan_in):
     return keras.initializers.RandomUniform(-limit, limit)
 
 
+def strided_shape(shape, strides, filters):
+    """Returns the shape after symmetric padding and `strides`, of `filters` channels.
+
+    Args:
+        shape: `(batch, height, width, channels)`; unknown sizes are `None`.
+        strides: Integer, 1 or 2.
+        filters: Integer.
+    """
+    batch, *sizes, _ = shape
+    sizes = [None if size is None else -(-size // strides) for size in sizes]
+    return (batch, *sizes, filters)
+
+
 class SharedInput:
     """The tensor at a node, with what its outgoing edges share computed once.
 
@@ -250,6 +263,7 @@ class ConvBN(keras.layers.Layer):
         kernel_size: Integer, or height and width. Odd with padding.
         strides: Integer, 1 or 2.
         padding: `"same"`, symmetric at every stride, or `"valid"`.
+        normalize: Boolean; `False` leaves the batch norm out.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -258,7 +272,15 @@ class ConvBN(keras.layers.Layer):
         `(batch, new_height, new_width, filters)`.
     """
 
-    def __init__(self, filters, kernel_size=3, strides=1, padding="same", **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        strides=1,
+        padding="same",
+        normalize=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         if isinstance(kernel_size, int):
@@ -266,6 +288,18 @@ class ConvBN(keras.layers.Layer):
         self.kernel_size = tuple(kernel_size)
         self.strides = strides
         self.padding = padding
+        self.normalize = normalize
+        if padding not in ("same", "valid"):
+            raise ValueError(
+                f"`padding` must be 'same' or 'valid'. Received: padding={padding}"
+            )
+        if padding == "same" and any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(
+                "`kernel_size` must be odd, so that the padding is symmetric; or "
+                f"give padding='valid'. Received: kernel_size={kernel_size}"
+            )
+        if strides not in (1, 2):
+            raise ValueError(f"`strides` must be 1 or 2. Received: strides={strides}")
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -275,24 +309,23 @@ class ConvBN(keras.layers.Layer):
             shape=(height, width, channels, self.filters),
             initializer=uniform_initializer(fan_in=height * width * channels),
         )
-        self.normalization = BatchNormalization(dtype=self.dtype_policy)
-        self.normalization.build((None, None, None, self.filters))
+        if self.normalize:
+            self.normalization = BatchNormalization(dtype=self.dtype_policy)
+            self.normalization.build((None, None, None, self.filters))
 
     def call(self, inputs, training=None):
         kernel = tf.convert_to_tensor(self.kernel)
         x = kernels.convolution(inputs, kernel, self.strides, self.padding)
-        return self.normalization([x], training=training)[0]
+        return self.normalization([x], training=training)[0] if self.normalize else x
 
     def compute_output_shape(self, input_shape):
-        batch, *sizes, _ = input_shape
+        batch, *sizes, channels = input_shape
         if self.padding == "valid":
             sizes = [
                 None if size is None else size - kernel + 1
                 for size, kernel in zip(sizes, self.kernel_size, strict=True)
             ]
-        if self.strides == 2:
-            sizes = [halved(size) for size in sizes]
-        return (batch, *sizes, self.filters)
+        return strided_shape((batch, *sizes, channels), self.strides, self.filters)
 
     def get_config(self):
         return {
@@ -301,12 +334,8 @@ class ConvBN(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "padding": self.padding,
+            "normalize": self.normalize,
         }
-
-
-def halved(size):
-    """The size after stride 2 with symmetric padding; unknown stays unknown."""
-    return None if size is None else (size + 1) // 2
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -375,8 +404,7 @@ class FactorizedReduce(EdgeLayer):
         return self.normalization.normalize(reduced, weights, training)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, halved(height), halved(width), self.filters)
+        return strided_shape(input_shape, 2, self.filters)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters}

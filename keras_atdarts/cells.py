@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
 from keras_atdarts.blocks import SharedInput
-from keras_atdarts.blocks import halved
+from keras_atdarts.blocks import strided_shape
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
@@ -46,6 +46,8 @@ def cell_plan(num_cells, filters, after_reduction=False):
     Raises:
         InputError: There are too few cells for two reductions.
     """
+    if filters < 1:
+        raise InputError(f"filters must be at least 1. Received: filters={filters}.")
     if num_cells < 3:
         raise InputError(
             "A network needs at least 3 cells, of which two reduce. "
@@ -75,12 +77,12 @@ def cell_edges(num_nodes):
 def check_image_shape(image_shape, num_reductions=2):
     """Raises `InputError` if images are known to be too small for the reductions."""
     height, width = image_shape[:2]
-    smallest = 2 ** (num_reductions + 1)
+    smallest = 2**num_reductions
     if any(size is not None and size < smallest for size in (height, width)):
         raise InputError(
             f"Images of {height}x{width} pixels are too small for {num_reductions} "
-            f"reductions: each side needs at least {smallest} pixels. "
-            "Resize them with --image-size."
+            f"halvings: each side needs at least {smallest} pixels. Use larger "
+            "images, or resize them (--image-size)."
         )
 
 
@@ -98,11 +100,23 @@ def input_layer(filters, halve, affine, **kwargs):
     return block(filters, affine=affine, **kwargs)
 
 
+class EdgeWeights:
+    """The weights of all operations on the edges that leave one node.
+
+    Not tensors but an object, so that Keras hands them to layers as they are, in
+    float32 also under mixed precision.
+
+    Args:
+        of_operations: For each operation an iterable of scalar tensors, one per
+            edge.
+    """
+
+    def __init__(self, of_operations):
+        self.of_operations = [list(weights) for weights in of_operations]
+
+
 class MixingWeights:
     """The softmaxed alphas of one cell type.
-
-    Not a tensor but an object, so that Keras hands it to layers as it is, in
-    float32 also under mixed precision.
 
     Args:
         alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
@@ -119,11 +133,11 @@ class MixingWeights:
         }
 
     def leaving(self, source):
-        """Returns, per operation, the weights of the edges that leave a source."""
+        """Returns the `EdgeWeights` of the edges that leave a source."""
         edges = [
             weights for (_, start), weights in self._of_edge.items() if start == source
         ]
-        return [list(column) for column in zip(*edges, strict=True)]
+        return EdgeWeights(zip(*edges, strict=True))
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -142,7 +156,7 @@ class MixedOperation(keras.layers.Layer):
 
     Call arguments:
         inputs: Tensor `(batch, height, width, filters)`.
-        weights: Per operation, a list of `num_edges` scalar tensors.
+        weights: `EdgeWeights` of the operations.
         training: Boolean, as for batch norm.
 
     Input shape:
@@ -181,15 +195,13 @@ class MixedOperation(keras.layers.Layer):
         for candidate in self.candidates:
             candidate.build(input_shape)
 
-    def call(self, inputs, weights=None, training=None):
-        return self.mix(inputs, weights, training)
-
-    def mix(self, inputs, weights, training=None):
-        """Does what a call does; a call casts weights to the compute dtype."""
+    def call(self, inputs, weights, training=None):
         shared = SharedInput(inputs)
         terms = [
             candidate.mix(shared, of_operation, training)
-            for candidate, of_operation in zip(self.candidates, weights, strict=True)
+            for candidate, of_operation in zip(
+                self.candidates, weights.of_operations, strict=True
+            )
             if not candidate.is_zero  # Its weight counts in the softmax only.
         ]
         return [list(of_edge) for of_edge in zip(*terms, strict=True)]
@@ -272,10 +284,10 @@ class SearchCell(keras.layers.Layer):
         shape = self.input_layers[1].compute_output_shape(input_shape[1])
         for source, mixed_operation in enumerate(self.mixed_operations):
             mixed_operation.build(shape)
-            if source == 1 and self.reduction:
-                shape = mixed_operation.candidates[0].compute_output_shape(shape)
+            if source == NUM_INPUTS - 1:  # What follows reads nodes, not inputs.
+                shape = strided_shape(shape, mixed_operation.strides, self.filters)
 
-    def call(self, inputs, weights=None, training=None):
+    def call(self, inputs, weights, training=None):
         states = [
             layer(x, training=training)
             for layer, x in zip(self.input_layers, inputs, strict=True)
@@ -284,8 +296,8 @@ class SearchCell(keras.layers.Layer):
         for source, mixed_operation in enumerate(self.mixed_operations):
             if source >= NUM_INPUTS:  # All edges to this node are known by now.
                 states.append(tf.add_n(terms[source - NUM_INPUTS]))
-            mixtures = mixed_operation.mix(
-                states[source], weights.leaving(source), training
+            mixtures = mixed_operation(
+                states[source], weights=weights.leaving(source), training=training
             )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)
@@ -293,10 +305,8 @@ class SearchCell(keras.layers.Layer):
         return tf.concat(states[NUM_INPUTS:], axis=-1)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape[1]
-        if self.reduction:
-            height, width = halved(height), halved(width)
-        return (batch, height, width, self.num_nodes * self.filters)
+        channels = self.num_nodes * self.filters
+        return strided_shape(input_shape[1], 2 if self.reduction else 1, channels)
 
     def get_config(self):
         return {

@@ -30,13 +30,13 @@ class RawImageClassifier(tf.Module):
         self.network_variables = [variable.value for variable in network.variables]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
         height, width, channels = dataset["image_shape"]
-        mean = tf.constant(dataset["mean"], tf.float32)
-        std = tf.constant(dataset["std"], tf.float32)
 
         def serve(images):
             resized = image_functions.resize(images, (height, width))
-            normalised = (tf.cast(resized, tf.float32) / 255.0 - mean) / std
-            logits = network(normalised, training=False)
+            normalized = image_functions.normalize(
+                resized, dataset["mean"], dataset["std"]
+            )
+            logits = network(normalized, training=False)
             return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
 
         any_size = tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
@@ -137,7 +137,10 @@ def compare(saved_model, network, dataset, num_images=4, tolerance=1e-4):
 
 
 def predict_probabilities(network, raw_images, dataset):
-    """Returns the network's probabilities for uint8 images, without the SavedModel."""
+    """Returns the network's probabilities for uint8 images, without the SavedModel.
+
+    Normalised in NumPy: a second opinion on what the SavedModel does.
+    """
     resized = image_functions.resize(raw_images, dataset["image_shape"][:2])
     normalised = np.asarray(resized, "float32") / 255.0
     normalised = (normalised - np.array(dataset["mean"])) / np.array(dataset["std"])

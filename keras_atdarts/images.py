@@ -1,7 +1,8 @@
-"""Single images: decoding and resizing, as tensor functions."""
+"""Images as tensors: decoding, resizing, normalising."""
 
 import re
 
+import numpy as np
 import tensorflow as tf
 
 # What `decode` reads, by the end of a file's name.
@@ -52,6 +53,23 @@ def resize(images, image_size):
     images = images[..., top : top + height, left : left + width, :]
     images = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
     return tf.ensure_shape(images, (*images.shape[:-3], *image_size, images.shape[-1]))
+
+
+def normalize(images, mean, std):
+    """Brings the pixels of a data set to mean 0 and standard deviation 1.
+
+    Args:
+        images: `uint8` tensor `(..., channels)`.
+        mean: Sequence of `channels` floats, of pixels between 0 and 1.
+        std: Like `mean`.
+
+    Returns:
+        A `float32` tensor of the same shape.
+    """
+    std = 255 * np.array(std)
+    scale = (1 / std).astype("float32")
+    offset = (-255 * np.array(mean) / std).astype("float32")
+    return tf.cast(images, tf.float32) * scale + offset
 
 
 def error_reason(error):

@@ -16,7 +16,10 @@ def is_even(size):
 
 
 def subsample_even(x):
-    """Returns `x[:, ::2, ::2]`; as a 1x1 pool it is far faster, backward too."""
+    """Returns `x[:, ::2, ::2]`; as a 1x1 pool it is far faster, backward too.
+
+    Like every maximum of TensorFlow, it turns nan into the lowest number.
+    """
     return tf.nn.max_pool2d(x, ksize=1, strides=2, padding="VALID")
 
 
@@ -32,9 +35,19 @@ def subsample_odd(x):
     return subsample_even(shifted)
 
 
-def pad_symmetric(x, margin):
-    """Returns `x` with `margin` zeros added on each side of height and width."""
-    return tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
+def pad_symmetric(x, kernel):
+    """Returns `x` with half the kernel's height and width of zeros on each side."""
+    rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
+    return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]])
+
+
+def mean_over_pixels(x):
+    """Returns the mean `(batch, channels)`.
+
+    Axis by axis: TensorFlow adds up both at once in one running sum, which in
+    float32 is ten times less exact.
+    """
+    return tf.reduce_mean(tf.reduce_mean(x, axis=2), axis=1)
 
 
 def convolution(x, kernel, strides=1, padding="same"):
@@ -42,7 +55,7 @@ def convolution(x, kernel, strides=1, padding="same"):
 
     Args:
         x: Tensor `(batch, height, width, channels)`.
-        kernel: Tensor `(size, size, channels, filters)`, `size` odd if padded.
+        kernel: Tensor `(rows, columns, channels, filters)`, odd sizes if padded.
         strides: Integer, 1 or 2.
         padding: `"same"` or `"valid"`.
 
@@ -51,7 +64,7 @@ def convolution(x, kernel, strides=1, padding="same"):
         `ceil(size / strides)`.
     """
     if padding == "same" and strides > 1:
-        x = pad_symmetric(x, kernel.shape[0] // 2)
+        x = pad_symmetric(x, kernel)
         padding = "valid"
     return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())
 
@@ -90,7 +103,7 @@ def depthwise_convolution(x, kernel, strides=1, dilation_rate=1):
             dilations=[dilation_rate, dilation_rate],
         )
     # Padding inside the op (EXPLICIT) sends its gradients to slow kernels.
-    padded = pad_symmetric(x, kernel.shape[0] // 2)
+    padded = pad_symmetric(x, kernel)
     return tf.nn.depthwise_conv2d(
         padded, kernel, strides=[1, strides, strides, 1], padding="VALID"
     )

@@ -83,7 +83,12 @@ def build_network(
             auxiliary_input = states[1]
     outputs = Classifier(num_classes, name="logits")(states[1])
     if auxiliary:
-        head = AuxiliaryHead(num_classes, name="auxiliary")
+        head = AuxiliaryHead(
+            num_classes,
+            pool_strides=2 if stem == "imagenet" else 3,
+            last_normalization=stem != "imagenet",
+            name="auxiliary",
+        )
         outputs = {"logits": outputs, "auxiliary": head(auxiliary_input)}
     return keras.Model(images, outputs, name="network")
 

@@ -2,10 +2,14 @@
 
 A new operation is one class in this file, or anywhere else:
 
-    @register_operation("conv_3x3", kernel_size=3)
+    @register_operation("doubled")
     @keras.saving.register_keras_serializable(package="mine")
-    class Convolution(Operation):
-        ...
+    class Doubled(Operation):
+        has_weights = False  # One result serves all edges.
+
+        def branches(self, shared, training):
+            x = shared.x if self.strides == 1 else subsample_even(shared.x)
+            return [2 * x]
 
 It can then be searched, derived, drawn, saved, and the tests that run over the
 registry cover it.
@@ -25,7 +29,7 @@ from keras_atdarts.attention import SpatialGate
 from keras_atdarts.blocks import EdgeLayer
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import SharedInput
-from keras_atdarts.blocks import halved
+from keras_atdarts.blocks import strided_shape
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
 
@@ -171,6 +175,12 @@ class Operation(EdgeLayer):
         self.search = search
 
     def build(self, input_shape):
+        if input_shape[-1] != self.filters:
+            raise ValueError(
+                "An operation keeps the channels of its input: expected "
+                f"{self.filters}, the `filters`. Received: {input_shape[-1]} "
+                f"channels of input_shape={input_shape}"
+            )
         self.normalization = None
         if self.is_normalized():
             self.normalization = self.add_batch_normalization(
@@ -225,10 +235,7 @@ class Operation(EdgeLayer):
         return self.mix(SharedInput(inputs), training=training)[0]
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        if self.strides == 2:
-            height, width = halved(height), halved(width)
-        return (batch, height, width, self.filters)
+        return strided_shape(input_shape, self.strides, self.filters)
 
     def get_config(self):
         config = super().get_config()
@@ -272,7 +279,13 @@ class Zero(Operation):
 @register_operation("avg_pool_3x3", pool="average")
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class Pooling(Operation):
-    """3x3 pooling: `pool` is `"max"` or `"average"`."""
+    """3x3 pooling.
+
+    Args:
+        filters: Integer, the channels of input and output.
+        pool: `"max"` or `"average"`.
+        **kwargs: Of `Operation`.
+    """
 
     has_weights = False
     POOLS = {"max": kernels.max_pool, "average": kernels.average_pool}
@@ -317,7 +330,9 @@ class DepthwiseOperation(Operation):
     """Base of the operations made of depthwise and pointwise convolutions.
 
     Args:
-        kernel_size: Integer, odd.
+        filters: Integer, the channels of input and output.
+        kernel_size: Integer, odd, of the depthwise convolutions.
+        **kwargs: Of `Operation`.
     """
 
     def __init__(self, filters, kernel_size, **kwargs):

@@ -29,6 +29,11 @@ class Optimizer(keras.optimizers.Optimizer):
         self, learning_rate, clip_norm=None, coupled_weight_decay=0.0, **kwargs
     ):
         super().__init__(learning_rate=learning_rate, **kwargs)
+        if clip_norm is not None and clip_norm <= 0:
+            raise ValueError(
+                "`clip_norm` must be positive, or None for no clipping. "
+                f"Received: clip_norm={clip_norm}"
+            )
         self.clip_norm = clip_norm
         self.coupled_weight_decay = coupled_weight_decay
 
@@ -46,8 +51,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def decayed(self, gradient, variable):
         """Returns the gradient with the weight decay added."""
-        decay = ops.cast(self.coupled_weight_decay, gradient.dtype)
-        return gradient + decay * ops.cast(variable, gradient.dtype)
+        return gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
 
     def get_config(self):
         return {
@@ -132,19 +136,22 @@ class Adam(Optimizer):
         )
 
     def update_step(self, gradient, variable, learning_rate):
-        dtype = gradient.dtype
         gradient = self.decayed(gradient, variable)
         index = self._get_variable_index(variable)
-        count = ops.cast(self.iterations + 1, dtype)
         first, second = self.first[index], self.second[index]
         self.assign(first, self.beta_1 * first + (1 - self.beta_1) * gradient)
         self.assign(
             second, self.beta_2 * second + (1 - self.beta_2) * ops.square(gradient)
         )
-        mean = first / (1 - ops.power(ops.cast(self.beta_1, dtype), count))
-        scale = second / (1 - ops.power(ops.cast(self.beta_2, dtype), count))
-        rate = ops.cast(learning_rate, dtype)
+        mean = first / self._correction(self.beta_1, gradient.dtype)
+        scale = second / self._correction(self.beta_2, gradient.dtype)
+        rate = ops.cast(learning_rate, gradient.dtype)
         self.assign_sub(variable, rate * mean / (ops.sqrt(scale) + self.epsilon))
+
+    def _correction(self, beta, dtype):
+        """Of the bias towards zero; in float32, `1 - 0.999` is wrong by 1e-5."""
+        count = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float64)
+        return tf.cast(1 - tf.constant(beta, tf.float64) ** count, dtype)
 
     def get_config(self):
         return {

@@ -9,6 +9,7 @@ from keras_atdarts.augmentation import Augmentation
 from keras_atdarts.augmentation import crop_and_flip
 from keras_atdarts.augmentation import cut_out
 from keras_atdarts.errors import InputError
+from keras_atdarts.images import normalize
 
 __all__ = [
     "Augmentation",
@@ -139,9 +140,9 @@ def evaluation_batches(dataset, split, batch_size):
     Returns:
         A finite `tf.data.Dataset` of `(images, labels)` as in `training_batches`.
     """
-    normalise = _normaliser(dataset)
+    mean, std = dataset.mean, dataset.std
     batches = _ordered(dataset, split, batch_size).map(
-        lambda images, labels: (normalise(images), labels),
+        lambda images, labels: (normalize(images, mean, std), labels),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return batches.prefetch(tf.data.AUTOTUNE)
@@ -163,13 +164,14 @@ def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch)
         epoch_batches = shuffled(dataset, batch_size, indices, order_seed)
     batches = tf.data.Dataset.counter(first_batch // steps).flat_map(epoch_batches)
     batches = batches.skip(first_batch % steps).enumerate(first_batch)
-    normalise = _normaliser(dataset)
+    mean, std = dataset.mean, dataset.std  # Measured now, not inside the pipeline.
 
     def augment(number, batch):
         images, labels = batch
         seeds = tf.random.split(tf.random.fold_in(augmentation_seed, number), 2)
         images = crop_and_flip(images, augmentation, seeds[0])
-        return cut_out(normalise(images), augmentation.cutout, seeds[1]), labels
+        images = normalize(images, mean, std)
+        return cut_out(images, augmentation.cutout, seeds[1]), labels
 
     batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE)
@@ -195,17 +197,26 @@ def _shuffled(dataset, batch_size, indices, seed):
 
 
 def _shuffled_stream(dataset, batch_size, indices, seed):
-    """Returns the function from an epoch to its `uint8` batches, from storage."""
-    buffer_size = max(SHUFFLE_BUFFER // math.prod(dataset.image_shape), batch_size)
+    """Returns the function from an epoch to its `uint8` batches, from storage.
+
+    Images are shuffled within blocks: the order of `Dataset.shuffle` would depend
+    on TensorFlow's global seed too.
+    """
+    fitting = SHUFFLE_BUFFER // math.prod(dataset.image_shape)
+    block_size = max(min(fitting, len(indices)), batch_size)
 
     def epoch_batches(epoch):
-        epoch_seed = tf.random.stateless_uniform(
-            [], tf.random.fold_in(seed, epoch), minval=None, maxval=None, dtype=tf.int64
-        )
-        examples = dataset.read("train", indices)
-        return examples.shuffle(buffer_size, epoch_seed).batch(
-            batch_size, drop_remainder=True
-        )
+        epoch_seed = tf.random.fold_in(seed, epoch)
+
+        def shuffle(number, block):
+            images, labels = block
+            order = tf.random.experimental.stateless_shuffle(
+                tf.range(tf.shape(labels)[0]), tf.random.fold_in(epoch_seed, number)
+            )
+            return tf.gather(images, order), tf.gather(labels, order)
+
+        blocks = dataset.read("train", indices).batch(block_size).enumerate()
+        return blocks.map(shuffle).unbatch().batch(batch_size, drop_remainder=True)
 
     return epoch_batches
 
@@ -231,11 +242,3 @@ def _ordered(dataset, split, batch_size):
 def _tensors(dataset, split):
     with tf.device("CPU"):
         return tuple(tf.convert_to_tensor(array) for array in dataset.arrays(split))
-
-
-def _normaliser(dataset):
-    """Returns the function from `uint8` images to normalised `float32` ones."""
-    std = 255 * np.array(dataset.std)
-    scale = (1 / std).astype("float32")
-    offset = (-255 * np.array(dataset.mean) / std).astype("float32")
-    return lambda images: tf.cast(images, tf.float32) * scale + offset

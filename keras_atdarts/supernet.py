@@ -18,6 +18,7 @@ from keras_atdarts.cells import cell_edges
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.cells import check_image_shape
 from keras_atdarts.classifier import Classifier
+from keras_atdarts.errors import InputError
 from keras_atdarts.operations import resolve_operations
 
 ALPHA_DEVIATION = 1e-3
@@ -44,7 +45,7 @@ class Supernet(keras.Model):
         training: Boolean, as for batch norm.
 
     Input shape:
-        `(batch, height, width, channels)`, at least 8 pixels a side.
+        `(batch, height, width, channels)`, at least 4 pixels a side.
 
     Output shape:
         Logits `(batch, num_classes)`.
@@ -71,6 +72,10 @@ class Supernet(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if num_nodes < 1:
+            raise InputError(
+                f"A cell needs at least one node. Received: num_nodes={num_nodes}."
+            )
         self.num_classes = num_classes
         self.filters = filters
         self.num_cells = num_cells
@@ -138,25 +143,51 @@ class Supernet(keras.Model):
         return self.classifier(states[1])
 
     def compile(
-        self, weight_optimizer, alpha_optimizer, loss=None, architect=None, **kwargs
+        self,
+        weight_optimizer,
+        alpha_optimizer,
+        loss=None,
+        architect=None,
+        jit_compile=False,
+        **kwargs,
     ):
         """Sets how the supernet learns.
 
         Args:
-            weight_optimizer: Optimizer of the weights.
-            alpha_optimizer: Optimizer of the alphas.
+            weight_optimizer: Optimizer of the weights, or its name.
+            alpha_optimizer: Another optimizer, of the alphas, or its name.
             loss: Loss of logits; by default the cross-entropy of integer labels.
             architect: Computes the gradients of the alphas; by default
                 `FirstOrder()`.
-            **kwargs: Of `keras.Model.compile`, e.g. `jit_compile`, which is off
-                by default: XLA's depthwise convolutions are very slow on CPUs.
+            jit_compile: Boolean, whether XLA compiles the step. On CPUs its
+                depthwise convolutions are very slow.
+            **kwargs: `run_eagerly` or `steps_per_execution`, as of
+                `keras.Model.compile`. Loss and accuracy are always measured.
+
+        Raises:
+            InputError: The policy is mixed_float16, or both optimizers are one.
+            TypeError: An argument is unknown.
         """
-        kwargs.setdefault("jit_compile", False)
-        super().compile(optimizer=weight_optimizer, **kwargs)
-        self.alpha_optimizer = alpha_optimizer
-        self.loss_function = loss or keras.losses.SparseCategoricalCrossentropy(
+        check_compile_options(kwargs)
+        if self.dtype_policy.name == "mixed_float16":
+            raise InputError(
+                "The supernet does not scale its losses as mixed_float16 needs. "
+                "Use the dtype policy mixed_bfloat16."
+            )
+        if weight_optimizer is alpha_optimizer and not isinstance(alpha_optimizer, str):
+            raise InputError(
+                "Weights and alphas need an optimizer each; received one for both."
+            )
+        super().compile(
+            optimizer=keras.optimizers.get(weight_optimizer),
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+        self.alpha_optimizer = keras.optimizers.get(alpha_optimizer)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, dtype=self.variable_dtype
         )
+        self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
         if self.built:
             self._build_optimizers()
@@ -165,6 +196,15 @@ class Supernet(keras.Model):
         """Creates the optimizers' variables, which `fit` could not do by itself."""
         self.optimizer.build(self.operation_weights)
         self.alpha_optimizer.build(self.alphas)
+
+    def fit(self, *args, **kwargs):
+        """Trains weights and alphas, as `keras.Model.fit` trains weights."""
+        if not self.built:
+            raise InputError(
+                "The supernet is not built. Before fit, call "
+                "supernet.build((None, height, width, channels))."
+            )
+        return super().fit(*args, **kwargs)
 
     @property
     def metrics(self):
@@ -227,8 +267,19 @@ class Supernet(keras.Model):
                 "weight_optimizer": self.optimizer,
                 "alpha_optimizer": self.alpha_optimizer,
                 "loss": self.loss_function,
+                "architect": self.architect,
             }
         )
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def check_compile_options(options):
+    """Raises `TypeError` for what `compile` would accept and ignore."""
+    unknown = set(options) - {"run_eagerly", "steps_per_execution"}
+    if unknown:
+        raise TypeError(
+            f"Supernet.compile takes no {', '.join(sorted(unknown))}. Expected "
+            "run_eagerly or steps_per_execution beside its own arguments."
+        )

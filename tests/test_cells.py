@@ -5,6 +5,7 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.blocks import SharedInput
+from keras_atdarts.cells import EdgeWeights
 from keras_atdarts.cells import MixedOperation
 from keras_atdarts.cells import MixingWeights
 from keras_atdarts.cells import SearchCell
@@ -47,6 +48,8 @@ def test_reductions_at_one_and_two_thirds():
     assert [i for i, plan in enumerate(cell_plan(20, 36)) if plan.reduction] == [6, 13]
     with pytest.raises(InputError, match="num_cells=2"):
         cell_plan(2, 16)
+    with pytest.raises(InputError, match="filters=0"):
+        cell_plan(8, 0)
 
 
 def test_mixing_weights_are_the_softmax_of_the_edge():
@@ -57,7 +60,7 @@ def test_mixing_weights_are_the_softmax_of_the_edge():
     for source in range(5):
         rows = [i for i, (_, start) in enumerate(cell_edges(4)) if start == source]
         np.testing.assert_allclose(
-            mixing.leaving(source), softmax[rows].T, rtol=1e-5, atol=1e-7
+            mixing.leaving(source).of_operations, softmax[rows].T, rtol=1e-5, atol=1e-7
         )
 
 
@@ -65,7 +68,7 @@ def test_mixed_operation_sums_its_candidates():
     layer = MixedOperation(["none", "skip_connect", "max_pool_3x3"], 2, num_edges=2)
     x = random_images((2, 4, 4, 2))
     weights = [[0.5, 0.0], [0.2, 0.3], [0.3, 0.7]]
-    terms = layer(x, weights=weights)
+    terms = layer(x, weights=EdgeWeights(weights))
     pooled = layer.candidates[2].mix(SharedInput(tf.constant(x)))[0]
     for edge in range(2):
         expected = weights[1][edge] * x + weights[2][edge] * pooled

@@ -36,6 +36,7 @@ from keras_atdarts.operations import operation_names
         ),
         (Classifier, {"num_classes": 3}, (2, 3)),
         (AuxiliaryHead, {"num_classes": 3}, (2, 3)),
+        (ConvBN, {"filters": 4, "normalize": False}, (2, 9, 6, 4)),
         (DropPath, {"rate": 0.2, "seed": 1}, (2, 9, 6, 3)),
     ],
 )
@@ -93,6 +94,9 @@ def test_the_imagenet_network():
     assert count_parameters(network) == 4_718_752
     stem = 112**2 * 9 * 3 * 24 + 56**2 * 9 * 24 * 48 + 28**2 * 9 * 48 * 48
     assert count_multiply_adds(network, (224, 224, 3)) == stem + 473_011_968
+    head = AuxiliaryHead(1000, pool_strides=2, last_normalization=False)
+    head.build((None, 7, 7, 768))
+    assert 4_718_752 + count_parameters(head) == 5_979_528
 
 
 TINY = Genotype(
@@ -159,10 +163,14 @@ def test_published_genotypes_build_with_both_stems(name):
 
 def test_networks_draw_with_their_cells():
     network = build_network(TINY, (8, 8, 1), 3, 4, 3)
-    text = keras.utils.model_to_dot(network, expand_nested=True).to_string()
-    assert text.count("subgraph") >= 3
-    for layer in ("cell_0_normal", "cell_2_reduction", "node_1_edge_0_spatial_attent"):
-        assert layer in text or layer.replace("_", " ") in text
+    text = keras.utils.model_to_dot(
+        network, expand_nested=True, show_layer_names=True
+    ).to_string()
+    assert text.count("subgraph") == 3
+    for index, cell_type in enumerate(("normal", "reduction", "reduction")):
+        assert f"cell_{index}_{cell_type}" in text
+    assert text.count("node_1_edge_0_spatial_attention") == 1
+    assert text.count("node_0_edge_0_max_pool_3x3") == 2
 
 
 def test_drop_path_drops_whole_samples_and_keeps_the_mean():
@@ -214,10 +222,10 @@ def test_the_identity_is_never_dropped():
 
 
 def test_unusable_networks_are_refused():
-    with pytest.raises(InputError, match="4x9 pixels are too small"):
-        build_network(TINY, (4, 9, 1), 3, 4, 3)
-    with pytest.raises(InputError, match="32x32 pixels are too small for 5"):
-        build_network(TINY, (32, 32, 3), 3, 4, 3, stem="imagenet")
+    with pytest.raises(InputError, match="3x9 pixels are too small"):
+        build_network(TINY, (3, 9, 1), 3, 4, 3)
+    with pytest.raises(InputError, match="31x40 pixels are too small for 5"):
+        build_network(TINY, (31, 40, 3), 3, 4, 3, stem="imagenet")
     with pytest.raises(InputError, match="Did you mean 'cifar'"):
         build_network(TINY, (32, 32, 3), 3, 4, 3, stem="cifar10")
     cell = CellGenotype([[("conv", 0)]], concat=[2])
@@ -225,3 +233,6 @@ def test_unusable_networks_are_refused():
         build_network(Genotype(cell, cell), (8, 8, 1), 3, 4, 3)
     with pytest.raises(ValueError, match="rate=1"):
         DropPath(1)
+    for arguments in ({"kernel_size": 2}, {"strides": 3}, {"padding": "sam"}):
+        with pytest.raises(ValueError, match="Received: "):
+            ConvBN(4, **arguments)

@@ -195,3 +195,5 @@ def test_wrong_operations_are_named():
         resolve_operations(["none"])
     with pytest.raises(ValueError, match="strides=3"):
         build_operation("none", 4, 3)
+    with pytest.raises(ValueError, match="expected 4.*Received: 3 channels"):
+        build_operation("skip_connect", 4).build((None, 8, 8, 3))

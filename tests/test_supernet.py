@@ -167,6 +167,33 @@ def test_mixed_precision_keeps_alphas_and_logits_in_float32():
     assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
 
 
+def test_mistakes_in_compile_are_refused(supernet):
+    with pytest.raises(InputError, match="an optimizer each"):
+        optimizer = SGD(0.1)
+        supernet.compile(optimizer, optimizer)
+    with pytest.raises(TypeError, match="takes no metrics"):
+        supernet.compile("sgd", "adam", metrics=["accuracy"])
+    with pytest.raises(InputError, match="Use the dtype policy mixed_bfloat16"):
+        Supernet(3, 4, 3, dtype="mixed_float16").compile("sgd", "adam")
+    unbuilt = Supernet(3, 4, 3)
+    unbuilt.compile("sgd", "adam")
+    with pytest.raises(InputError, match="supernet.build"):
+        unbuilt.fit(tf.data.Dataset.from_tensors((batch(), batch())))
+
+
+@keras.saving.register_keras_serializable(package="test")
+def no_rule(alphas):
+    return 0.0
+
+
+def test_compilation_is_saved_whole(supernet):
+    supernet.compile("sgd", Adam(0.01), architect=FirstOrder([no_rule]))
+    other = Supernet.from_config(supernet.get_config())
+    other.compile_from_config(supernet.get_compile_config())
+    assert other.get_compile_config() == supernet.get_compile_config()
+    assert other.architect.regularizers == (no_rule,)
+
+
 def test_configuration_round_trip(supernet):
     config = supernet.get_config()
     restored = Supernet.from_config(config)
@@ -175,9 +202,11 @@ def test_configuration_round_trip(supernet):
 
 
 def test_unusable_sizes_are_refused():
-    with pytest.raises(InputError, match="6x20 pixels are too small"):
-        Supernet(3, filters=4, num_cells=3).build((None, 6, 20, 1))
+    with pytest.raises(InputError, match="3x20 pixels are too small"):
+        Supernet(3, filters=4, num_cells=3).build((None, 3, 20, 1))
     with pytest.raises(InputError, match="at least 3 cells"):
         Supernet(3, filters=4, num_cells=2)
+    with pytest.raises(InputError, match="num_nodes=0"):
+        Supernet(3, filters=4, num_cells=3, num_nodes=0)
     with pytest.raises(InputError, match="Did you mean 'darts'"):
         Supernet(3, filters=4, num_cells=3, operations="dart")

@@ -1,6 +1,6 @@
 """Writes one test image of each class as a PNG file, for docs/images.
 
-    python tools/write_sample_images.py docs/images
+python tools/write_sample_images.py docs/images
 """
 
 import argparse

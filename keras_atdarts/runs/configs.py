@@ -28,11 +28,12 @@ SEARCH_PRESETS = {
         "alpha_learning_rate": 6e-3,
     },
     # python train/search.py --preset cpu
-    # Tens of minutes on two cores.
+    # About 20 minutes on two cores: what found the cell in saved_models/.
     "cpu": {
         "filters": 8,
         "num_cells": 5,
-        "epochs": 10,
+        "epochs": 8,
+        "steps_per_epoch": 110,
         "alpha_learning_rate": 3e-3,
     },
     # python train/search.py --preset paper
@@ -60,14 +61,17 @@ RETRAIN_PRESETS = {
         "cutout": 0,
     },
     # python train/retrain.py --preset cpu --genotype ... --workdir ...
-    # An hour or two on two cores with the full Fashion-MNIST.
+    # About half an hour on two cores with the full Fashion-MNIST: 93.26 % with the
+    # cell in saved_models/. So few epochs want little regularisation.
     "cpu": {
-        "filters": 12,
+        "filters": 16,
         "num_cells": 6,
-        "epochs": 15,
-        "drop_path_rate": 0.1,
+        "epochs": 8,
+        "batch_size": 64,
+        "crop_padding": 2,
+        "drop_path_rate": 0.0,
         "auxiliary": False,
-        "cutout": 8,
+        "cutout": 0,
     },
     # python train/retrain.py --preset paper --genotype ... --workdir ...
     # The AT-DARTS paper: CIFAR-10, error 2.76 %.
@@ -167,7 +171,6 @@ class TrainingConfig(Config):
     clip_norm: float = setting(
         5.0, number(above=0), WEIGHTS, "clip gradients to this global norm"
     )
-
 
     def __post_init__(self):
         super().__post_init__()
