@@ -1,10 +1,23 @@
-"""Prints how many images per second the input pipeline delivers on its own."""
+"""Prints how many images per second the input pipeline delivers on its own.
+
+With --search, also how many the quick search takes.
+
+    python benchmarks/input_pipeline.py --search
+"""
 
 import argparse
+import pathlib
+import runpy
 import time
+
+import tensorflow as tf
 
 from keras_atdarts import data
 from keras_atdarts import pipeline
+from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.runtime import prepare_runtime
+
+SEARCH = pathlib.Path(__file__).parent.parent / "train" / "search.py"
 
 
 def images_per_second(batches, images_per_element, seconds):
@@ -18,19 +31,38 @@ def images_per_second(batches, images_per_element, seconds):
     return count / (time.perf_counter() - start)
 
 
+def images_per_second_of_search(seconds):
+    """Takes steps of the quick search for a while, after a first one."""
+    config = SearchConfig.preset("quick")
+    dataset = data.load_dataset(config.dataset)
+    supernet, halves, _ = runpy.run_path(str(SEARCH))["prepare"](config, dataset)
+    batches = pipeline.search_batches(
+        dataset, config.batch_size, pipeline.Augmentation(), config.seed, *halves
+    )
+    step = tf.function(supernet.train_step)
+    steps = (step(batch)["loss"].numpy() for batch in batches)
+    return images_per_second(steps, 2 * config.batch_size, seconds)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", default=data.DEFAULT_DATASET, help="its name")
     parser.add_argument("--data-dir", help="where its files are")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="resize"
     )
-    parser.add_argument("--batch-size", type=int, default=64, help="images per batch")
-    parser.add_argument("--cutout", type=int, default=16, help="side; 0 for none")
-    parser.add_argument("--seconds", type=float, default=5, help="time per measurement")
+    parser.add_argument("--batch-size", type=int, default=64, help="of images (64)")
+    parser.add_argument("--cutout", type=int, default=16, help="side; 0: none (16)")
+    parser.add_argument(
+        "--seconds", type=float, default=10, help="for each measurement (10)"
+    )
+    parser.add_argument(
+        "--search", action="store_true", help="measure the quick search too"
+    )
     flags = parser.parse_args(argv)
+    prepare_runtime()
 
     dataset = data.load_dataset(flags.dataset, flags.data_dir, flags.image_size)
     count, batch_size = dataset.num_examples("train"), flags.batch_size
@@ -47,6 +79,9 @@ def main(argv=None):
     ):
         rate = images_per_second(batches, images_per_element, flags.seconds)
         print(f"{name}: {rate:,.0f} images per second")
+    if flags.search:
+        rate = images_per_second_of_search(flags.seconds)
+        print(f"the quick search takes: {rate:,.0f} images per second")
 
 
 if __name__ == "__main__":

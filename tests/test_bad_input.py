@@ -46,7 +46,7 @@ def places(tmp_path_factory):
         sample_data.write_image_folder(root / name, shape=(9, 8, 1))
     (root / "childless" / "d").mkdir()
     (root / "broken" / "b" / "003.png").write_bytes(b"not an image")
-    sample_data.write_image_folder(root / "flat", shape=(7, 20, 1))
+    sample_data.write_image_folder(root / "flat", shape=(3, 20, 1))
     for name in ("empty", "full", "junk_model"):
         (root / name).mkdir()
     (root / "full" / "thesis.txt").write_text("mine")
@@ -93,11 +93,11 @@ BAD = {
     ),
     "small images": (
         [*SEARCH, "--dataset", "{flat}", *scripts.SMALL],
-        ["7x20", "at least 8 pixels", "--image-size"],
+        ["3x20", "at least 4 pixels", "--image-size"],
     ),
     "small images of retraining": (
         [*RETRAIN, "DARTS_V2", "--dataset", "{flat}", *scripts.SMALL],
-        ["7x20", "at least 8 pixels"],
+        ["3x20", "at least 4 pixels"],
     ),
     "malformed genotype": ([*RETRAIN, "{malformed}"], ["{malformed}: is not JSON"]),
     "genotype without cells": ([*RETRAIN, "{no_cells}"], ["normal, reduction"]),

@@ -36,7 +36,13 @@ def another_value(field, value):
     kind = field.metadata["kind"]
     if field.type is bool:
         return not value
-    candidates = [kind.choices, ((5, 7),), ("x",), (("a", "b"),), (0.01, 0.002, 3, 7)]
+    candidates = [
+        kind.choices,
+        ((5, 7),),
+        ("x",),
+        (("a", "b"),),
+        (0.01, 0.002, 2, 3, 7),
+    ]
     for candidate in (each for group in candidates for each in group or ()):
         if kind.accepts(candidate) and candidate != value:
             return candidate
