@@ -72,6 +72,16 @@ def test_network_is_drawn_with_the_inside_of_its_cells(main, genotype_file, tmp_
     assert "(None, 5)" in drawn
 
 
+@needs_dot
+def test_networks_that_graphviz_cannot_draw_with_right_angles(main, tmp_path):
+    """Of this genotype's six cells, Graphviz 2.43 draws only curved lines."""
+    genotype = SCRIPT.parents[1] / "saved_models/fashion_mnist/assets/genotype.json"
+    picture = tmp_path / "network.svg"
+    flags = ["--output", str(tmp_path), "--network", str(picture), "--num-cells", "6"]
+    main([str(genotype), *flags])
+    assert "cell_5_normal" in picture.read_text()
+
+
 def test_without_graphviz_the_texts_are_written(
     main, genotype_file, tmp_path, monkeypatch, capsys
 ):

@@ -121,14 +121,18 @@ def plot_network(network, path):
         "expand_nested": True,
         "dpi": 72,
     }
-    text = keras.utils.model_to_dot(network, **drawing).to_string()
+    graph = keras.utils.model_to_dot(network, **drawing)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".dot").write_text(text, encoding="utf-8")
+        path.with_suffix(".dot").write_text(graph.to_string(), encoding="utf-8")
         keras.utils.plot_model(network, path, **drawing)
-    except (ImportError, AssertionError):
+    except ImportError:
         # Without `dot`; plot_genotype() has said how to get it.
         return [path.with_suffix(".dot")]
+    except AssertionError:
+        # Graphviz fails on the right-angled lines of some networks.
+        graph.set("splines", "true")
+        graph.write(path, format=path.suffix[1:])
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
     return [path.with_suffix(".dot"), path]
