@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_atdarts import data
 from keras_atdarts import pipeline
-from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.search_config import SearchConfig
 
 SEARCH = pathlib.Path(__file__).parent.parent / "train" / "search.py"
 

@@ -11,7 +11,7 @@ from layer_checks import random_images
 from keras_atdarts.errors import InputError
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs import runtime
-from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.supernet import Supernet
 
 NUM_DEVICES = 2

@@ -8,13 +8,13 @@ import pytest
 from keras_atdarts.errors import InputError
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
-from keras_atdarts.runs.configs import RetrainConfig
-from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)

@@ -25,8 +25,8 @@ from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.runs import workdir
-from keras_atdarts.runs.configs import RetrainConfig
-from keras_atdarts.runs.configs import SearchConfig
+from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.workdir import RunDirectory
 

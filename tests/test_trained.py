@@ -16,10 +16,10 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
 from keras_atdarts.runs import workdir
-from keras_atdarts.runs.configs import RetrainConfig
-from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.report import describe_evaluation
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.trained import open_trained_run
 

@@ -14,10 +14,10 @@ from keras_atdarts.evaluation import count_parameters
 from keras_atdarts.evaluation import evaluate
 from keras_atdarts.multiply_adds import count_multiply_adds
 from keras_atdarts.pipeline import evaluation_batches
-from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.report import describe_evaluation
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script

@@ -11,8 +11,8 @@ import sys
 
 from keras_atdarts.export import export_saved_model
 from keras_atdarts.genotype import Genotype
-from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import script_parser
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script

@@ -32,9 +32,9 @@ from keras_atdarts.pipeline import training_batches
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import LatestNetwork
 from keras_atdarts.runs.callbacks import record_callbacks
-from keras_atdarts.runs.configs import RetrainConfig
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line

@@ -38,7 +38,6 @@ from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
 from keras_atdarts.runs.callbacks import record_callbacks
-from keras_atdarts.runs.configs import SearchConfig
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
@@ -47,6 +46,7 @@ from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.supernet import Supernet
 
 

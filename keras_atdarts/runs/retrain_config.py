@@ -1,0 +1,91 @@
+"""What a retraining can be told, and its named presets.
+
+Every value stands here once: the defaults are those of DARTS, and a preset
+states only what it changes.
+"""
+
+import dataclasses
+
+from keras_atdarts.runs.settings import number
+from keras_atdarts.runs.settings import on_or_off
+from keras_atdarts.runs.settings import setting
+from keras_atdarts.runs.settings import whole_number
+from keras_atdarts.runs.training_config import CELLS_HELP
+from keras_atdarts.runs.training_config import CUTOUT_HELP
+from keras_atdarts.runs.training_config import FILTERS_HELP
+from keras_atdarts.runs.training_config import WEIGHTS
+from keras_atdarts.runs.training_config import TrainingConfig
+from keras_atdarts.runs.training_config import check_falling
+
+RETRAIN_PRESETS = {
+    # python train/retrain.py --genotype runs/a/genotype.json --workdir runs/a-net
+    # A few minutes on two cores.
+    "quick": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 3,
+        "batch_size": 64,
+        "drop_path_rate": 0.0,
+        "auxiliary": False,
+        "cutout": 0,
+    },
+    # python train/retrain.py --preset cpu --genotype ... --workdir ...
+    # About half an hour on two cores with the full Fashion-MNIST: 93.26 % with the
+    # cell in saved_models/. So few epochs want little regularisation.
+    "cpu": {
+        "filters": 16,
+        "num_cells": 6,
+        "epochs": 8,
+        "batch_size": 64,
+        "crop_padding": 2,
+        "drop_path_rate": 0.0,
+        "auxiliary": False,
+        "cutout": 0,
+    },
+    # python train/retrain.py --preset paper --genotype ... --workdir ...
+    # The AT-DARTS paper: CIFAR-10, error 2.76 %.
+    "paper": {
+        "dataset": "cifar10",
+        "batch_size": 128,
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrainConfig(TrainingConfig):
+    """Everything that decides a retraining, but for the genotype."""
+
+    presets = RETRAIN_PRESETS
+
+    cutout: int = setting(16, whole_number(0), "data", CUTOUT_HELP)
+    filters: int = setting(36, whole_number(1), "network", FILTERS_HELP)
+    num_cells: int = setting(20, whole_number(3), "network", CELLS_HELP)
+    drop_path_rate: float = setting(
+        0.2,
+        number(minimum=0, below=1),
+        "network",
+        "part of the paths dropped in the last epoch, rising from 0 in the first",
+    )
+    auxiliary: bool = setting(
+        True,
+        on_or_off(),
+        "network",
+        "train with a second classifier at two thirds of the cells",
+    )
+    auxiliary_weight: float = setting(
+        0.4, number(minimum=0), "network", "weight of the loss of that classifier"
+    )
+    epochs: int = setting(
+        600, whole_number(1), "training", "passes over the training images"
+    )
+    batch_size: int = setting(96, whole_number(1), "training", "images per step")
+    learning_rate: float = setting(
+        0.025, number(above=0), WEIGHTS, "learning rate of the first epoch"
+    )
+    learning_rate_min: float = setting(
+        0.0, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_falling(self, "learning_rate", "learning_rate_min")

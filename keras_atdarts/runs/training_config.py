@@ -1,0 +1,106 @@
+"""What searches and retrainings have in common."""
+
+import dataclasses
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.runs.settings import Config
+from keras_atdarts.runs.settings import number
+from keras_atdarts.runs.settings import on_or_off
+from keras_atdarts.runs.settings import optional
+from keras_atdarts.runs.settings import setting
+from keras_atdarts.runs.settings import several
+from keras_atdarts.runs.settings import text
+from keras_atdarts.runs.settings import whole_number
+
+# Headings of --help.
+WEIGHTS = "learning the weights"
+
+CUTOUT_HELP = "side in pixels of the square cut out of each image; 0 switches it off"
+FILTERS_HELP = "channels of a node in the first cells; each reduction doubles them"
+CELLS_HELP = "number of cells; those at one and two thirds are reduction cells"
+DECAY_HELP = "L2 decay, added to the gradient"
+
+
+def check_falling(config, highest, lowest):
+    """Raises `InputError` where the schedule from `highest` to `lowest` climbs."""
+    if getattr(config, lowest) > getattr(config, highest):
+        raise InputError(
+            f"{lowest} must not exceed {highest} ({getattr(config, highest)}); "
+            f"received {getattr(config, lowest)}."
+        )
+
+
+def check_divisible(batch_size, devices):
+    """Raises `InputError` where devices cannot have equal parts of a batch."""
+    if batch_size % devices:
+        lower = batch_size - batch_size % devices
+        sizes = [str(size) for size in (lower, lower + devices) if size]
+        raise InputError(
+            f"A batch of {batch_size} images cannot be shared equally by {devices} "
+            f"devices. Give --batch-size {' or '.join(sizes)}."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Config):
+    """What a search and a retraining have in common."""
+
+    dataset: str = setting(
+        "fashion_mnist_small",
+        text(),
+        "data",
+        "fashion_mnist_small, which comes with the package; a folder with one "
+        "sub-folder of images per class; or the name of an image classification "
+        "set of TensorFlow Datasets, such as cifar10, which is downloaded",
+    )
+    data_dir: str = setting(
+        None,
+        optional(text()),
+        "data",
+        "folder where TensorFlow Datasets has its data or will put the download; "
+        "for fashion_mnist also one of IDX files; none is its usual folder",
+        metavar="DIR",
+    )
+    image_size: tuple = setting(
+        None,
+        optional(several(whole_number(1), count=2)),
+        "data",
+        "resize all images to this size; none keeps their own",
+        metavar=("HEIGHT", "WIDTH"),
+    )
+    crop_padding: int = setting(
+        4,
+        whole_number(0),
+        "data",
+        "pixels of padding for random crops; 0 switches them off",
+    )
+    flip: bool = setting(True, on_or_off(), "data", "mirror half of the images")
+    steps_per_epoch: int = setting(
+        None,
+        optional(whole_number(1)),
+        "training",
+        "end each epoch after at most so many steps; none uses all images",
+    )
+    devices: int = setting(
+        1,
+        whole_number(1),
+        "training",
+        "GPUs that share each batch; without a GPU, as many parts of the CPU",
+    )
+    seed: int = setting(
+        0,
+        whole_number(0, maximum=2**32 - 1),
+        "training",
+        "decides the order of images, their augmentation and the initial values",
+    )
+    momentum: float = setting(
+        0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
+    )
+    weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
+    clip_norm: float = setting(
+        5.0, number(above=0), WEIGHTS, "clip gradients to this global norm"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_divisible(self.batch_size, self.devices)
