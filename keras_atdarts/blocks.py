@@ -170,22 +170,25 @@ class BatchNormalization(keras.layers.Layer):
             List of `num_edges` tensors.
         """
         scales, offsets = self._scales_and_offsets(weights)
-        means, variances = (
-            tf.unstack(self.moving_mean),
-            tf.unstack(self.moving_variance),
-        )
-        edges = zip(tensors, scales, offsets, means, variances, strict=True)
+        edges = zip(tensors, scales, offsets, strict=True)
         if not training:
+            means = tf.unstack(self.moving_mean)
+            variances = tf.unstack(self.moving_variance)
             return [
-                kernels.frozen_batch_normalization(*edge, EPSILON) for edge in edges
+                kernels.frozen_batch_normalization(*edge, mean, variance, EPSILON)
+                for edge, mean, variance in zip(edges, means, variances, strict=True)
             ]
         results, means, variances = zip(
-            *[kernels.batch_normalization(*edge, RATE, EPSILON) for edge in edges],
+            *[kernels.batch_normalization(*edge, EPSILON) for edge in edges],
             strict=True,
         )
-        self.moving_mean.assign(tf.stack(means))
-        self.moving_variance.assign(tf.stack(variances))
+        self._move(self.moving_mean, means)
+        self._move(self.moving_variance, variances)
         return list(results)
+
+    def _move(self, statistic, of_edges):
+        """Moves a running statistic towards the batch's, with their common rate."""
+        statistic.assign((1 - RATE) * statistic + RATE * tf.stack(of_edges))
 
     def _scales_and_offsets(self, weights):
         if self.affine:
@@ -194,9 +197,11 @@ class BatchNormalization(keras.layers.Layer):
                 scales = [w * x for w, x in zip(weights, scales, strict=True)]
                 offsets = [w * x for w, x in zip(weights, offsets, strict=True)]
             return scales, offsets
-        offsets = [tf.zeros(self.channels, self.variable_dtype)] * self.num_edges
+        offsets = [None] * self.num_edges
         if weights is None:
-            return [tf.ones_like(offset) for offset in offsets], offsets
+            return [
+                tf.ones(self.channels, self.variable_dtype)
+            ] * self.num_edges, offsets
         return [tf.fill([self.channels], weight) for weight in weights], offsets
 
     def compute_output_shape(self, input_shape):

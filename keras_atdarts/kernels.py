@@ -121,55 +121,98 @@ def average_pool(x, strides=1):
     return pooled if strides == 1 else subsample_even(pooled)
 
 
-def batch_normalization(x, scale, offset, moving_mean, moving_variance, rate, epsilon):
-    """Normalises by the statistics of the batch and updates the moving ones.
+def batch_normalization(x, scale, offset, epsilon):
+    """Normalises by the statistics of the batch.
 
     Args:
         x: Tensor `(batch, height, width, channels)`.
         scale: Tensor `(channels,)`, float32 (float64 for a float64 `x`).
-        offset: Like `scale`.
-        moving_mean: Like `scale`.
-        moving_variance: Like `scale`.
-        rate: Float, the part of the batch in the new moving statistics.
+        offset: Like `scale`, or `None` for zeros.
         epsilon: Float added to the variance.
 
     Returns:
-        The normalised tensor, the new moving mean and the new moving variance,
-        which averages unbiased variances, as PyTorch does.
+        The normalised tensor, the mean, and the unbiased variance, which PyTorch
+        averages; the latter two are not differentiated.
     """
-    if x.dtype == tf.float64:  # The fused kernel knows no float64.
-        return _plain_batch_normalization(
-            x, scale, offset, moving_mean, moving_variance, rate, epsilon
-        )
+    if is_half(x) or on_gpu():
+        return fused_batch_normalization(x, scale, offset, epsilon)
+    return staged_batch_normalization(x, scale, offset, epsilon)
+
+
+def is_half(x):
+    """Whether a tensor is of 16-bit floats."""
+    return x.dtype in (tf.float16, tf.bfloat16)
+
+
+def on_gpu():
+    """Whether this process computes on GPUs."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def fused_batch_normalization(x, scale, offset, epsilon):
+    """TensorFlow's kernel for `batch_normalization`: the fastest; no float64.
+
+    On CPUs it adds up all pixels in one running sum: in float32 the result is
+    ten times less exact than PyTorch's and flips ReLUs.
+    """
+    zeros = tf.zeros_like(scale)
     # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
     fused = tf.raw_ops.FusedBatchNormV3(
         x=x,
         scale=scale,
-        offset=offset,
-        mean=moving_mean,
-        variance=moving_variance,
+        offset=zeros if offset is None else offset,
+        mean=zeros,
+        variance=zeros,
         epsilon=epsilon,
-        exponential_avg_factor=rate,
+        exponential_avg_factor=1.0,  # The new moving statistics are the batch's.
     )
     return fused.y, fused.batch_mean, fused.batch_variance
 
 
-def _plain_batch_normalization(
-    x, scale, offset, moving_mean, moving_variance, rate, epsilon
-):
-    mean, variance = tf.nn.moments(x, axes=[0, 1, 2])
-    normalized = tf.nn.batch_normalization(x, mean, variance, offset, scale, epsilon)
-    count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
-    unbiased = variance * count / tf.maximum(count - 1, 1)
-    return (
-        normalized,
-        (1 - rate) * moving_mean + rate * mean,
-        (1 - rate) * moving_variance + rate * unbiased,
-    )
+def sum_over_batch(x):
+    """Returns the sum `(channels,)`: of each row first, as running sums are inexact."""
+    return tf.reduce_sum(tf.reduce_sum(x, axis=2), axis=[0, 1])
+
+
+def staged_batch_normalization(x, scale, offset, epsilon):
+    """`batch_normalization` whose sums, and those of its gradient, are staged.
+
+    Not `tf.nn.moments`, which hides the mean from the variance's gradient: its
+    second derivative is wrong.
+    """
+    if offset is None:
+        return _staged(x, scale, epsilon)
+    return _staged(x, scale, epsilon, offset)
+
+
+def _staged(x, scale, epsilon, *offsets):
+    @tf.custom_gradient
+    def normalize(x, scale, *offsets):
+        count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)
+        mean = sum_over_batch(x) / count
+        centred = x - mean
+        variance = sum_over_batch(tf.square(centred)) / count
+        deviation = tf.math.rsqrt(variance + epsilon)
+        factor = scale * deviation
+        y = centred * factor
+        for offset in offsets:
+            y += offset
+
+        def gradient(dy, *_):
+            total = sum_over_batch(dy)
+            along = sum_over_batch(dy * centred)
+            slope = along * tf.square(deviation) / count
+            dx = (dy - total / count - centred * slope) * factor
+            return dx, along * deviation, *[total for _ in offsets]
+
+        unbiased = variance * count / tf.maximum(count - 1, 1)
+        return (y, mean, unbiased), gradient
+
+    return normalize(x, scale, *offsets)
 
 
 def frozen_batch_normalization(x, scale, offset, mean, variance, epsilon):
     """Normalises by given statistics; shapes as in `batch_normalization`."""
     factor = scale * tf.math.rsqrt(variance + epsilon)
-    shift = offset - mean * factor
+    shift = -mean * factor if offset is None else offset - mean * factor
     return x * tf.cast(factor, x.dtype) + tf.cast(shift, x.dtype)

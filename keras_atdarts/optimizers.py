@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_atdarts.distribution import sum_over_replicas
+
 
 class Optimizer(keras.optimizers.Optimizer):
     """Base that clips the gradient of the whole batch, on any number of replicas.
@@ -38,11 +40,8 @@ class Optimizer(keras.optimizers.Optimizer):
         self.coupled_weight_decay = coupled_weight_decay
 
     def apply(self, grads, trainable_variables=None):
-        grads = list(grads)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
+        grads = sum_over_replicas(list(grads))
         if self.clip_norm is not None:
             grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
         if replicas > 1:  # Keras sums the replicas' equal gradients once more.
@@ -84,12 +83,31 @@ class SGD(Optimizer):
             self.buffers = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient, variable, learning_rate):
-        step = self.decayed(gradient, variable)
+        direction = self._direction(gradient, variable)
         if self.momentum:
-            buffer = self.buffers[self._get_variable_index(variable)]
-            step = self.momentum * buffer + step
-            self.assign(buffer, step)
-        self.assign_sub(variable, ops.cast(learning_rate, step.dtype) * step)
+            self.assign(self._buffer(variable), direction)
+        rate = ops.cast(learning_rate, direction.dtype)
+        self.assign_sub(variable, rate * direction)
+
+    def virtual_step(self, gradients, variables):
+        """Returns the values that unclipped gradients lead to; changes nothing.
+
+        Args:
+            gradients: List of tensors, of the whole batch.
+            variables: List of the variables that the optimizer was built with.
+        """
+        values = []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            rate = ops.cast(self.learning_rate, gradient.dtype)
+            values.append(variable - rate * self._direction(gradient, variable))
+        return values
+
+    def _direction(self, gradient, variable):
+        step = self.decayed(gradient, variable)
+        return self.momentum * self._buffer(variable) + step if self.momentum else step
+
+    def _buffer(self, variable):
+        return self.buffers[self._get_variable_index(variable)]
 
     def get_config(self):
         return {

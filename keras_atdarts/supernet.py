@@ -157,15 +157,16 @@ class Supernet(keras.Model):
             weight_optimizer: Optimizer of the weights, or its name.
             alpha_optimizer: Another optimizer, of the alphas, or its name.
             loss: Loss of logits; by default the cross-entropy of integer labels.
-            architect: Computes the gradients of the alphas; by default
-                `FirstOrder()`.
+            architect: Computes the gradients of the alphas: `FirstOrder()`, the
+                default, or `SecondOrder()`.
             jit_compile: Boolean, whether XLA compiles the step. On CPUs its
                 depthwise convolutions are very slow.
             **kwargs: `run_eagerly` or `steps_per_execution`, as of
                 `keras.Model.compile`. Loss and accuracy are always measured.
 
         Raises:
-            InputError: The policy is mixed_float16, or both optimizers are one.
+            InputError: The policy is mixed_float16, both optimizers are one, or
+                the architect cannot work with the weights' optimizer.
             TypeError: An argument is unknown.
         """
         check_compile_options(kwargs)
@@ -189,6 +190,7 @@ class Supernet(keras.Model):
         )
         self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
+        self.architect.check(self.optimizer)
         if self.built:
             self._build_optimizers()
 
@@ -210,8 +212,19 @@ class Supernet(keras.Model):
     def metrics(self):
         return [metric for pair in self.trackers.values() for metric in pair]
 
-    def loss_and_logits(self, batch):
-        """Returns the training loss and the logits of `(images, labels)`."""
+    def loss_and_logits(self, batch, weights=None):
+        """Returns the training loss and the logits of a batch.
+
+        Args:
+            batch: `(images, labels)`.
+            weights: Optional list of tensors to stand for `operation_weights`.
+                With them nothing of the supernet changes, moving statistics
+                included.
+        """
+        if weights is not None:
+            values = zip(self.operation_weights, weights, strict=True)
+            with keras.StatelessScope(state_mapping=values):
+                return self.loss_and_logits(batch)
         images, labels = batch
         logits = self(images, training=True)
         return self.loss_function(labels, logits), logits
