@@ -170,8 +170,8 @@ def fused_batch_normalization(x, scale, offset, epsilon):
 
 
 def sum_over_batch(x):
-    """Returns the sum `(channels,)`: of each row first, as running sums are inexact."""
-    return tf.reduce_sum(tf.reduce_sum(x, axis=2), axis=[0, 1])
+    """Returns the sum `(channels,)`, axis by axis: long running sums are inexact."""
+    return tf.reduce_sum(tf.reduce_sum(tf.reduce_sum(x, axis=2), axis=1), axis=0)
 
 
 def staged_batch_normalization(x, scale, offset, epsilon):
