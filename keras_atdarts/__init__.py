@@ -14,6 +14,7 @@ from keras_atdarts.export import export_saved_model
 from keras_atdarts.genotype import CellGenotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.losses import SmoothedCrossentropy
 from keras_atdarts.network import build_network
 from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import Operation
@@ -22,6 +23,7 @@ from keras_atdarts.operations import register_operation
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import Adam
 from keras_atdarts.optimizers import EpochCosineDecay
+from keras_atdarts.optimizers import EpochExponentialDecay
 from keras_atdarts.pipeline import Augmentation
 from keras_atdarts.pipeline import evaluation_batches
 from keras_atdarts.pipeline import search_batches
@@ -40,12 +42,14 @@ __all__ = [
     "DropPath",
     "DropPathSchedule",
     "EpochCosineDecay",
+    "EpochExponentialDecay",
     "FirstOrder",
     "Genotype",
     "InputError",
     "MixedOperation",
     "Operation",
     "SearchCell",
+    "SmoothedCrossentropy",
     "SpatialAttention",
     "Supernet",
     "__version__",

@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from keras_atdarts.colour_jitter import CHANGES
 from keras_atdarts.errors import InputError
 
 
@@ -17,6 +18,12 @@ class Augmentation:
         flip: Whether half of the images are mirrored left to right.
         cutout: Integer, the side in pixels of a square set to the mean colour
             around a random pixel; 0 switches it off.
+        resized_crop: Whether, before all else, a random part of the image in its
+            own size takes the place of the image (`cropping.random_box`).
+        brightness: Float; images get up to this part brighter or darker.
+        contrast: Float, like `brightness`.
+        saturation: Float, like `brightness`.
+        hue: Float, the part of the circle of colours by which it turns at most.
 
     Reference:
 
@@ -26,12 +33,26 @@ class Augmentation:
     crop_padding: int = 4
     flip: bool = True
     cutout: int = 0
+    resized_crop: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
 
     def __post_init__(self):
-        for name in ("crop_padding", "cutout"):
+        for name in ("crop_padding", "cutout", *CHANGES):
             value = getattr(self, name)
             if value < 0:
                 raise InputError(f"{name} must be 0 or larger. Received: {value}")
+
+    def check_channels(self, channels):
+        """Raises `InputError` where images have no colours that could change."""
+        for name in ("saturation", "hue"):
+            if getattr(self, name) and channels != 3:
+                raise InputError(
+                    f"A {name} of {getattr(self, name)} needs images of 3 channels; "
+                    f"these have {channels}: set it to 0."
+                )
 
 
 def crop_and_flip(images, augmentation, seed):

@@ -6,6 +6,9 @@ import numpy as np
 
 from keras_atdarts.errors import InputError
 
+# Among so few classes, five answers say little.
+NUM_CLASSES_FOR_TOP_5 = 11
+
 
 def evaluate(model, batches, class_names):
     """Classifies every image once and compares with the labels.
@@ -16,10 +19,12 @@ def evaluate(model, batches, class_names):
         class_names: The names of the classes, in the order of the labels.
 
     Returns:
-        Dict with `"num_examples"`; `"accuracy"`, between 0 and 1;
-        `"class_accuracy"`, a dict by class name (None for a class without
-        images); and `"confusion_matrix"`, an integer array in which row `i`,
-        column `j` counts the images of class `i` taken for class `j`.
+        Dict with `"num_examples"`; `"accuracy"`, between 0 and 1; among more
+        than ten classes `"top_5_accuracy"`, the part of the images whose class
+        has one of the five highest logits; `"class_accuracy"`, a dict by class
+        name (None for a class without images); and `"confusion_matrix"`, an
+        integer array in which row `i`, column `j` counts the images of class `i`
+        taken for class `j`.
 
     Raises:
         InputError: where the network was trained for other classes.
@@ -31,20 +36,30 @@ def evaluate(model, batches, class_names):
             f"for {model.output_shape[-1]}. Evaluate it on the data it was made for."
         )
     confusion_matrix = np.zeros((num_classes, num_classes), dtype=np.int64)
+    num_in_top_5 = 0
     for images, labels in batches:
-        predictions = np.argmax(model.predict_on_batch(images), axis=-1)
-        np.add.at(confusion_matrix, (np.asarray(labels), predictions), 1)
-    return summarize(confusion_matrix, class_names)
+        labels = np.asarray(labels)
+        # The likeliest first; of equal ones, the first.
+        ranking = np.argsort(-model.predict_on_batch(images), axis=-1, kind="stable")
+        np.add.at(confusion_matrix, (labels, ranking[:, 0]), 1)
+        num_in_top_5 += int(np.sum(ranking[:, :5] == labels[:, np.newaxis]))
+    return summarize(confusion_matrix, num_in_top_5, class_names)
 
 
-def summarize(confusion_matrix, class_names):
-    """Returns the dict of `evaluate` for a confusion matrix."""
+def summarize(confusion_matrix, num_in_top_5, class_names):
+    """Returns the dict of `evaluate` for what was counted."""
     correct = confusion_matrix.diagonal()
     examples = confusion_matrix.sum(axis=1)
     num_examples = int(examples.sum())
+    accuracies = {"accuracy": int(correct.sum())}
+    if len(class_names) >= NUM_CLASSES_FOR_TOP_5:
+        accuracies["top_5_accuracy"] = num_in_top_5
     return {
         "num_examples": num_examples,
-        "accuracy": float(correct.sum() / num_examples) if num_examples else None,
+        **{
+            name: count / num_examples if num_examples else None
+            for name, count in accuracies.items()
+        },
         "class_accuracy": {
             name: float(right / all_of_class) if all_of_class else None
             for name, right, all_of_class in zip(

@@ -29,10 +29,10 @@ class RawImageClassifier(tf.Module):
         # The bare variables: of the Keras model, a SavedModel needs nothing else.
         self.network_variables = [variable.value for variable in network.variables]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-        height, width, channels = dataset["image_shape"]
+        channels = dataset["image_shape"][-1]
 
         def serve(images):
-            resized = image_functions.resize(images, (height, width))
+            resized = resize_as_for_tests(images, dataset)
             normalized = image_functions.normalize(
                 resized, dataset["mean"], dataset["std"]
             )
@@ -49,7 +49,7 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     Its signature `serving_default` maps `images`, uint8 of shape `(batch,
     height, width, channels)` with values 0 to 255 and any height and width, to
     `probabilities`, float32 `(batch, num_classes)`. Images of another size are
-    resized as in training: the aspect ratio is kept, the centre cropped. The
+    resized as test images are: the aspect ratio is kept, the centre cropped. The
     class names, one a line, and the genotype are in its folder `assets`.
 
     Args:
@@ -136,12 +136,19 @@ def compare(saved_model, network, dataset, num_images=4, tolerance=1e-4):
             )
 
 
+def resize_as_for_tests(images, dataset):
+    """Returns uint8 images in the size of the network, resized as test images are."""
+    return image_functions.resize(
+        images, dataset["image_shape"][:2], dataset["central_fraction"]
+    )
+
+
 def predict_probabilities(network, raw_images, dataset):
     """Returns the network's probabilities for uint8 images, without the SavedModel.
 
     Normalised in NumPy: a second opinion on what the SavedModel does.
     """
-    resized = image_functions.resize(raw_images, dataset["image_shape"][:2])
+    resized = resize_as_for_tests(raw_images, dataset)
     normalised = np.asarray(resized, "float32") / 255.0
     normalised = (normalised - np.array(dataset["mean"])) / np.array(dataset["std"])
     logits = np.asarray(network.predict_on_batch(normalised.astype("float32")))

@@ -33,13 +33,24 @@ class ImageDataset:
         builder: TFDS builder with the features `"image"` and `"label"`.
         splits: Dict from `"train"` and `"test"` to the TFDS split to read.
         image_shape: Tuple `(height, width, channels)` that all images get.
+        central_fraction: Float, the part of the images that is cropped from
+            their centre, as in `images.resize`.
         memory_limit: Integer, the bytes of pixels up to which a split is held in
             memory; larger splits are streamed.
     """
 
-    def __init__(self, name, builder, splits, image_shape, memory_limit=MEMORY_LIMIT):
+    def __init__(
+        self,
+        name,
+        builder,
+        splits,
+        image_shape,
+        central_fraction=1.0,
+        memory_limit=MEMORY_LIMIT,
+    ):
         self.name = name
         self.image_shape = image_shape
+        self.central_fraction = central_fraction
         self.class_names = tuple(builder.info.features["label"].names)
         self.memory_limit = memory_limit
         self._builder = builder
@@ -81,6 +92,16 @@ class ImageDataset:
             A `tf.data.Dataset` of `(image, label)`: `uint8` of `image_shape`
             and `int32`.
         """
+        examples = self.read_encoded(split, indices)
+        return examples.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def read_encoded(self, split, indices=None):
+        """Reads a split like `read`, but leaves the images as they are stored.
+
+        Returns:
+            A `tf.data.Dataset` of `(content, label)`: the bytes of an image file
+            of any size, and `int32`.
+        """
         examples = self._builder.as_dataset(
             split=self._splits[split],
             decoders={"image": tfds.decode.SkipDecoding()},
@@ -88,7 +109,14 @@ class ImageDataset:
         )
         if indices is not None:
             examples = _select(examples, indices, self.num_examples(split))
-        return examples.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.map(
+            lambda example: (example["image"], tf.cast(example["label"], tf.int32))
+        )
+
+    def encoded_bytes(self, split):
+        """Returns the mean bytes of a stored image; of the pixels if not known."""
+        info = self._builder.info.splits[self._splits[split].split("[")[0]]
+        return info.num_bytes // info.num_examples or math.prod(self.image_shape)
 
     def arrays(self, split):
         """Returns a whole split, read once and then kept in memory.
@@ -109,6 +137,7 @@ class ImageDataset:
         return {
             "name": self.name,
             "image_shape": list(self.image_shape),
+            "central_fraction": self.central_fraction,
             "class_names": list(self.class_names),
             "mean": list(self.mean),
             "std": list(self.std),
@@ -123,11 +152,10 @@ class ImageDataset:
             return PUBLISHED_NORMALISATION[catalogue_name]
         return _measure_normalisation(self._batches("train"))
 
-    def _decode(self, example):
+    def _decode(self, content, label):
         stored_shape = self._builder.info.features["image"].shape
-        image = images.decode(example["image"], stored_shape)
-        image = images.resize(image, self.image_shape[:2])
-        return image, tf.cast(example["label"], tf.int32)
+        image = images.decode(content, stored_shape)
+        return images.resize(image, self.image_shape[:2], self.central_fraction), label
 
     def _batches(self, split):
         """Iterates over NumPy batches `(images, labels)` of a split."""

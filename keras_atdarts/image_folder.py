@@ -1,5 +1,6 @@
 """A user's own images: one sub-folder per class, every image checked."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -41,8 +42,10 @@ class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
         self.info.set_splits(
             tfds.core.SplitDict(
                 [
-                    tfds.core.SplitInfo(split, [len(labels)], num_bytes=0)
-                    for split, (_, labels) in files.items()
+                    tfds.core.SplitInfo(
+                        split, [len(labels)], num_bytes=sum(map(os.path.getsize, paths))
+                    )
+                    for split, (paths, labels) in files.items()
                 ]
             )
         )

@@ -24,35 +24,83 @@ def decode(content, shape):
     image = tf.io.decode_image(content, expand_animations=False)
     # Grey, grey + alpha, RGB, RGB + alpha: 1 to 4 channels.
     channels = shape[-1]
-    if channels > 1 and tf.shape(image)[-1] < channels:
-        image = tf.repeat(image[..., :1], channels, axis=-1)
+    if channels > 1:
+        image = tf.cond(
+            tf.shape(image)[-1] < channels,
+            lambda: tf.repeat(image[..., :1], channels, axis=-1),
+            lambda: image,
+        )
     return tf.ensure_shape(image[..., :channels], shape)
 
 
-def resize(images, image_size):
-    """Resizes to fill `image_size`: keeps the aspect ratio, crops the centre.
+def decode_part(content, channels, choose_box):
+    """Decodes a part of an image, and of a JPEG no more than that part.
+
+    At the border of the part a JPEG's colours may differ a little from those of
+    the whole image, of which they are interpolated.
+
+    Args:
+        content: String tensor, the bytes of the file.
+        channels: Integer, as in `decode`.
+        choose_box: Function from the height and width of the image, an integer
+            tensor of shape `(2,)`, to one of top, left, height and width.
+
+    Returns:
+        A `uint8` tensor of shape `(height, width, channels)`.
+    """
+
+    def part_of_jpeg():
+        box = choose_box(tf.io.extract_jpeg_shape(content)[:2])
+        return tf.image.decode_and_crop_jpeg(content, box, channels)
+
+    def part_of_other():
+        image = decode(content, (None, None, channels))
+        top, left, height, width = tf.unstack(choose_box(tf.shape(image)[:2]))
+        return image[top : top + height, left : left + width]
+
+    return tf.cond(tf.io.is_jpeg(content), part_of_jpeg, part_of_other)
+
+
+def resize(images, image_size, central_fraction=1.0):
+    """Resizes and crops the centre; the aspect ratio is kept.
 
     Args:
         images: `uint8` tensor of shape `(height, width, channels)` or
             `(batch, height, width, channels)`.
         image_size: Pair of integers, height and width.
+        central_fraction: Float, the part that the crop keeps of a side that has
+            the aspect ratio of `image_size`. With 1 the image fills
+            `image_size`; with 0.875 and 224 x 224, its shorter side gets 256.
 
     Returns:
         A `uint8` tensor with the height and width of `image_size`.
     """
-    if tuple(images.shape[-3:-1]) == tuple(image_size):
+    if tuple(images.shape[-3:-1]) == tuple(image_size) and central_fraction == 1:
         return images
     received = tf.shape(images)[-3:-1]
     wanted = tf.constant(image_size, tf.int32)
-    scale = tf.reduce_max(tf.cast(wanted, tf.float32) / tf.cast(received, tf.float32))
-    covering = tf.cast(tf.round(tf.cast(received, tf.float32) * scale), tf.int32)
-    covering = tf.maximum(covering, wanted)
-    images = tf.image.resize(images, covering, antialias=True)
+    ratio = tf.reduce_max(tf.cast(wanted, tf.float32) / tf.cast(received, tf.float32))
+    covering = tf.cast(received, tf.float32) * (ratio / central_fraction)
+    covering = tf.maximum(tf.cast(tf.round(covering), tf.int32), wanted)
+    images = scale(images, covering)
     top, left = tf.unstack((covering - wanted) // 2)
     height, width = image_size
     images = images[..., top : top + height, left : left + width, :]
-    images = tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
     return tf.ensure_shape(images, (*images.shape[:-3], *image_size, images.shape[-1]))
+
+
+def scale(images, image_size):
+    """Resizes without regard to the aspect ratio, averaging where pixels get fewer.
+
+    Args:
+        images: As in `resize`.
+        image_size: Height and width, also as a tensor.
+
+    Returns:
+        A `uint8` tensor.
+    """
+    images = tf.image.resize(images, image_size, antialias=True)
+    return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
 
 
 def normalize(images, mean, std):

@@ -213,3 +213,30 @@ class EpochCosineDecay(keras.optimizers.schedules.LearningRateSchedule):
             "steps_per_epoch": self.steps_per_epoch,
             "minimum": self.minimum,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class EpochExponentialDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """`initial * factor ** epoch`, which changes once an epoch.
+
+    Args:
+        initial: Float, the rate of the first epoch.
+        factor: Float, by which each epoch multiplies it.
+        steps_per_epoch: Integer.
+    """
+
+    def __init__(self, initial, factor, steps_per_epoch):
+        self.initial = initial
+        self.factor = factor
+        self.steps_per_epoch = steps_per_epoch
+
+    def __call__(self, step):
+        epoch = ops.cast(ops.floor_divide(step, self.steps_per_epoch), "float32")
+        return self.initial * ops.power(self.factor, epoch)
+
+    def get_config(self):
+        return {
+            "initial": self.initial,
+            "factor": self.factor,
+            "steps_per_epoch": self.steps_per_epoch,
+        }

@@ -8,6 +8,8 @@ import tensorflow as tf
 from keras_atdarts.augmentation import Augmentation
 from keras_atdarts.augmentation import crop_and_flip
 from keras_atdarts.augmentation import cut_out
+from keras_atdarts.colour_jitter import jitter_colours
+from keras_atdarts.cropping import decode_random_part
 from keras_atdarts.errors import InputError
 from keras_atdarts.images import normalize
 
@@ -20,7 +22,7 @@ __all__ = [
     "training_batches",
 ]
 
-# Streamed images are shuffled through a buffer of at most this many bytes.
+# Streamed images are shuffled in blocks of at most this many bytes. Two are held.
 SHUFFLE_BUFFER = 2**28
 # Independent random streams under one seed: the weight and the alpha batches.
 WEIGHT_STREAM, ALPHA_STREAM = 0, 1
@@ -156,20 +158,28 @@ def _check_batch_size(batch_size):
 def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch):
     """Infinite batches from any place in the stream; `seed` is two integers."""
     steps = steps_per_epoch(len(indices), batch_size)
-    shuffled = _shuffled if dataset.fits_in_memory("train") else _shuffled_stream
+    augmentation.check_channels(dataset.image_shape[-1])
     # tf.data runs on the CPU: what its functions use must not lie on a GPU.
     with tf.device("CPU"):
-        seeds = tf.random.split(tf.constant(seed, tf.int64), 2)
-        order_seed, augmentation_seed = tf.unstack(seeds)
-        epoch_batches = shuffled(dataset, batch_size, indices, order_seed)
+        seeds = tf.random.split(tf.constant(seed, tf.int64), 3)
+        order_seed, augmentation_seed, crop_seed = tf.unstack(seeds)
+        if augmentation.resized_crop:
+            epoch_batches = _cropped_stream(
+                dataset, batch_size, indices, order_seed, crop_seed
+            )
+        elif dataset.fits_in_memory("train"):
+            epoch_batches = _shuffled(dataset, batch_size, indices, order_seed)
+        else:
+            epoch_batches = _shuffled_stream(dataset, batch_size, indices, order_seed)
     batches = tf.data.Dataset.counter(first_batch // steps).flat_map(epoch_batches)
     batches = batches.skip(first_batch % steps).enumerate(first_batch)
     mean, std = dataset.mean, dataset.std  # Measured now, not inside the pipeline.
 
     def augment(number, batch):
         images, labels = batch
-        seeds = tf.random.split(tf.random.fold_in(augmentation_seed, number), 2)
+        seeds = tf.random.split(tf.random.fold_in(augmentation_seed, number), 3)
         images = crop_and_flip(images, augmentation, seeds[0])
+        images = jitter_colours(images, augmentation, seeds[2])
         images = normalize(images, mean, std)
         return cut_out(images, augmentation.cutout, seeds[1]), labels
 
@@ -197,28 +207,61 @@ def _shuffled(dataset, batch_size, indices, seed):
 
 
 def _shuffled_stream(dataset, batch_size, indices, seed):
-    """Returns the function from an epoch to its `uint8` batches, from storage.
-
-    Images are shuffled within blocks: the order of `Dataset.shuffle` would depend
-    on TensorFlow's global seed too.
-    """
-    fitting = SHUFFLE_BUFFER // math.prod(dataset.image_shape)
-    block_size = max(min(fitting, len(indices)), batch_size)
+    """Returns the function from an epoch to its `uint8` batches, from storage."""
+    num_bytes = math.prod(dataset.image_shape)
 
     def epoch_batches(epoch):
-        epoch_seed = tf.random.fold_in(seed, epoch)
-
-        def shuffle(number, block):
-            images, labels = block
-            order = tf.random.experimental.stateless_shuffle(
-                tf.range(tf.shape(labels)[0]), tf.random.fold_in(epoch_seed, number)
-            )
-            return tf.gather(images, order), tf.gather(labels, order)
-
-        blocks = dataset.read("train", indices).batch(block_size).enumerate()
-        return blocks.map(shuffle).unbatch().batch(batch_size, drop_remainder=True)
+        examples = dataset.read("train", indices)
+        examples = _shuffled_in_blocks(
+            examples, len(indices), num_bytes, tf.random.fold_in(seed, epoch)
+        )
+        return examples.batch(batch_size, drop_remainder=True)
 
     return epoch_batches
+
+
+def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
+    """Like `_shuffled_stream`, of random parts of the images in their own size.
+
+    The images are shuffled as they are stored, and decoded after that.
+    """
+    num_bytes = dataset.encoded_bytes("train")
+
+    def epoch_batches(epoch):
+        examples = dataset.read_encoded("train", indices)
+        examples = _shuffled_in_blocks(
+            examples, len(indices), num_bytes, tf.random.fold_in(order_seed, epoch)
+        )
+        epoch_seed = tf.random.fold_in(crop_seed, epoch)
+
+        def crop(position, example):
+            content, label = example
+            seed = tf.random.fold_in(epoch_seed, position)
+            return decode_random_part(content, dataset.image_shape, seed), label
+
+        parts = examples.enumerate().map(crop, num_parallel_calls=tf.data.AUTOTUNE)
+        return parts.batch(batch_size, drop_remainder=True)
+
+    return epoch_batches
+
+
+def _shuffled_in_blocks(examples, count, num_bytes, seed):
+    """Shuffles `count` examples of `num_bytes` bytes each, one block after another.
+
+    The order of `Dataset.shuffle` would depend on TensorFlow's global seed too.
+    """
+    block_size = max(1, min(SHUFFLE_BUFFER // num_bytes, count))
+
+    def shuffle(number, block):
+        values, labels = block
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(tf.shape(labels)[0]), tf.random.fold_in(seed, number)
+        )
+        return tf.gather(values, order), tf.gather(labels, order)
+
+    # A block is read while the one before it is used.
+    blocks = examples.batch(block_size).enumerate().map(shuffle).prefetch(1)
+    return blocks.unbatch()
 
 
 def _ordered(dataset, split, batch_size):

@@ -17,6 +17,7 @@ from keras_atdarts.network import build_network
 
 DATASET = {
     "image_shape": [12, 10, 3],
+    "central_fraction": 1.0,
     "class_names": ["bag", "T-shirt/top", "Stiefel für Kinder"],
     "mean": [0.5, 0.4, 0.3],
     "std": [0.2, 0.3, 0.1],

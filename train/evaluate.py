@@ -57,7 +57,12 @@ def main(argv=None):
 
 def load_dataset_of_run(config, description):
     """Returns the data set of a run, if it still is what the run was trained on."""
-    dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
+    dataset = load_dataset(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        central_fraction=config.central_fraction,
+    )
     current = dataset.description()
     for key in ("image_shape", "class_names", "mean", "std"):
         if current[key] != description[key]:

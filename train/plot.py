@@ -16,6 +16,7 @@ import keras
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.network import STEMS
 from keras_atdarts.network import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
@@ -39,6 +40,7 @@ def main(argv=None):
             arguments.num_classes,
             arguments.filters,
             arguments.num_cells,
+            arguments.stem,
         )
     written = plot_genotype(
         genotype, arguments.output, arguments.format, highlight=attention_names()
@@ -106,6 +108,13 @@ def add_network_flags(group):
             metavar="N",
             help=f"{meaning} ({default})",
         )
+    group.add_argument(
+        "--stem",
+        choices=tuple(STEMS),
+        default="cifar",
+        help="how it begins: with one convolution, or with the three for large "
+        "images (cifar)",
+    )
 
 
 def plot_network(network, path):

@@ -8,7 +8,9 @@ would be choosing by the images that are to judge.
     python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
 
 Presets: quick takes minutes on two cores; cpu takes hours on two cores and gives
-a network to use; paper is the training of the AT-DARTS paper, for GPUs.
+a network to use; paper is the training of the AT-DARTS paper, for GPUs, and
+imagenet that of the DARTS paper on ImageNet, to which a cell found on small
+images moves without a new search.
 """
 
 import sys
@@ -20,11 +22,13 @@ from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import evaluate
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.losses import SmoothedCrossentropy
 from keras_atdarts.network import build_network
 from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import operation_names
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import EpochCosineDecay
+from keras_atdarts.optimizers import EpochExponentialDecay
 from keras_atdarts.pipeline import Augmentation
 from keras_atdarts.pipeline import evaluation_batches
 from keras_atdarts.pipeline import steps_per_epoch
@@ -51,14 +55,21 @@ def main(argv=None):
     prepare_runtime()
     strategy = make_strategy(config.devices)
     keras.utils.set_random_seed(config.seed)
-    dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
+    dataset = load_dataset(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        central_fraction=config.central_fraction,
+    )
+    augmentation = make_augmentation(config)
+    augmentation.check_channels(dataset.image_shape[-1])
     with strategy.scope():
         network, steps = prepare(config, genotype, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     genotype.save(run.file(workdir.GENOTYPE))
     with saying_when_interrupted(run.finished):
-        train(network, config, dataset, steps, run)
+        train(network, config, dataset, augmentation, steps, run)
         report(load_network(run), dataset, run)
     print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
 
@@ -104,29 +115,52 @@ def prepare(config, genotype, dataset):
         dataset.num_classes,
         config.filters,
         config.num_cells,
+        stem=config.network,
         drop_path=config.drop_path_rate > 0,
         auxiliary=config.auxiliary,
     )
-    rate = EpochCosineDecay(
-        config.learning_rate, config.epochs, steps, config.learning_rate_min
-    )
     optimizer = SGD(
-        rate,
+        learning_rate_schedule(config, steps),
         config.momentum,
         clip_norm=config.clip_norm,
         coupled_weight_decay=config.weight_decay,
     )
     # Several devices need the optimizer's variables before `fit`.
     optimizer.build(network.trainable_variables)
-    compile_network(network, optimizer, config.auxiliary_weight)
+    compile_network(network, optimizer, config.auxiliary_weight, config.label_smoothing)
     return network, steps
 
 
-def compile_network(network, optimizer, auxiliary_weight):
+def make_augmentation(config):
+    """Returns how a configuration changes the training images."""
+    return Augmentation(
+        crop_padding=config.crop_padding,
+        flip=config.flip,
+        cutout=config.cutout,
+        resized_crop=config.resized_crop,
+        brightness=config.brightness,
+        contrast=config.contrast,
+        saturation=config.saturation,
+        hue=config.hue,
+    )
+
+
+def learning_rate_schedule(config, steps):
+    """Returns the schedule of a configuration, for epochs of so many steps."""
+    if config.learning_rate_schedule == "exponential":
+        return EpochExponentialDecay(
+            config.learning_rate, config.learning_rate_decay, steps
+        )
+    return EpochCosineDecay(
+        config.learning_rate, config.epochs, steps, config.learning_rate_min
+    )
+
+
+def compile_network(network, optimizer, auxiliary_weight, label_smoothing):
     """Compiles a network with or without an auxiliary head."""
 
     def loss():
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return SmoothedCrossentropy(label_smoothing, dtype=network.variable_dtype)
 
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     # XLA's depthwise convolutions are very slow on CPUs.
@@ -142,9 +176,8 @@ def compile_network(network, optimizer, auxiliary_weight):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def train(network, config, dataset, steps, run):
+def train(network, config, dataset, augmentation, steps, run):
     """Trains the network and writes the run."""
-    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
     batches = training_batches(dataset, config.batch_size, augmentation, config.seed)
     if isinstance(network.output, dict):
         batches = batches.map(
@@ -167,8 +200,10 @@ def train(network, config, dataset, steps, run):
 def report(network, dataset, run):
     """Measures the network on the test images, and says where it is."""
     batches = evaluation_batches(dataset, "test", batch_size=100)
-    accuracy = evaluate(network, batches, dataset.class_names)["accuracy"]
-    print(f"\nTest accuracy after the last epoch: {accuracy:.2%}")
+    result = evaluate(network, batches, dataset.class_names)
+    print(f"\nTest accuracy after the last epoch: {result['accuracy']:.2%}")
+    if "top_5_accuracy" in result:
+        print(f"Among the first five answers: {result['top_5_accuracy']:.2%}")
     print(f"Network: {run.file(workdir.NETWORK)}")
 
 
