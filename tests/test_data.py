@@ -130,6 +130,7 @@ def test_description_is_json_ready(embedded):
     description = embedded.description()
     assert description["num_train"] == 8000 and description["num_test"] == 2000
     assert description["image_shape"] == [28, 28, 1]
+    assert description["central_fraction"] == 1.0
     assert description["class_names"][9] == "Ankle boot"
     assert description["mean"] == [0.286]
 
@@ -140,6 +141,34 @@ def test_read_selects_positions_in_stored_order(embedded):
     read = list(embedded.read("train", chosen).as_numpy_iterator())
     np.testing.assert_array_equal([image for image, _ in read], images[chosen])
     np.testing.assert_array_equal([label for _, label in read], labels[chosen])
+
+
+def test_encoded_images_are_those_that_read_decodes(embedded):
+    chosen = [5, 17, 7999]
+    encoded = list(embedded.read_encoded("train", chosen).as_numpy_iterator())
+    read = list(embedded.read("train", chosen).as_numpy_iterator())
+    for (content, label), (image, expected_label) in zip(encoded, read, strict=True):
+        np.testing.assert_array_equal(tf.io.decode_png(content), image)
+        assert label == expected_label and label.dtype == np.int32
+
+
+def test_bytes_of_a_stored_image(embedded, tmp_path):
+    folder = write_image_folder(tmp_path)
+    sizes = [path.stat().st_size for path in folder.rglob("*.png")]
+    assert min(sizes) <= load_dataset(folder).encoded_bytes("train") <= max(sizes)
+    assert 300 < embedded.encoded_bytes("train") < 784
+
+
+def test_centre_of_resized_images(tmp_path):
+    pixels = np.zeros((16, 16, 1), np.uint8)
+    pixels[4:12, 4:12] = 200
+    for name in "ab":
+        for index in range(3):
+            path = tmp_path / name / f"{index}.png"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(tf.io.encode_png(pixels).numpy())
+    dataset = load_dataset(tmp_path, image_size=(8, 8), central_fraction=0.5)
+    assert np.all(dataset.arrays("test")[0] == 200)
 
 
 def test_mocked_cifar10(tmp_path):
@@ -234,6 +263,7 @@ def test_damaged_tfds_directory(tmp_path):
         ({"image_size": (0, 8)}, "two positive numbers"),
         ({"image_size": (8,)}, "two positive numbers"),
         ({"test_fraction": 1.0}, "between 0 and 1. Received: 1.0"),
+        ({"central_fraction": 1.5}, "at most 1. Received: 1.5"),
         ({"name": "folder"}, "needs a data directory"),
         ({"data_dir": "x"}, "takes no data directory"),
         ({"name": "/tmp", "data_dir": "x"}, "two folders"),

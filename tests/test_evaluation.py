@@ -33,6 +33,23 @@ def test_confusion_matrix_by_hand():
     assert result["num_examples"] == 5
     assert result["accuracy"] == pytest.approx(3 / 5)
     assert result["class_accuracy"] == {"bag": 0.5, "boot": 2 / 3, "coat": None}
+    assert "top_5_accuracy" not in result
+
+
+def test_top_5_accuracy_by_hand():
+    logits = np.tile(-np.arange(11.0), (6, 1)).astype("float32")
+    labels = np.array([0, 0, 4, 4, 5, 10])  # In places 1, 1, 5, 5, 6 and 11.
+    batches = tf.data.Dataset.from_tensor_slices((logits, labels)).batch(4)
+    result = evaluate(model_that_says_its_input(11), batches, "abcdefghijk")
+    assert result["accuracy"] == 2 / 6
+    assert result["top_5_accuracy"] == 4 / 6
+
+
+def test_network_that_says_nothing_is_not_right_by_chance():
+    logits, labels = np.zeros((22, 11), "float32"), np.arange(22) % 11
+    batches = tf.data.Dataset.from_tensor_slices((logits, labels)).batch(4)
+    result = evaluate(model_that_says_its_input(11), batches, "abcdefghijk")
+    assert result["accuracy"] == 1 / 11 and result["top_5_accuracy"] == 5 / 11
 
 
 def test_evaluation_uses_inference_mode():

@@ -115,6 +115,17 @@ def test_images_of_another_size_are_resized(network, saved_model):
     )
 
 
+def test_images_are_cropped_as_test_images_are(network, tmp_path):
+    description = {**DATASET, "central_fraction": 0.5}
+    export_saved_model(network, tmp_path / "model", description, GENOTYPE)
+    images = raw_images(2, 24, 20, 3)
+    np.testing.assert_allclose(
+        classify(tmp_path / "model", images),
+        expected_probabilities(network, images[:, 6:18, 5:15]),
+        atol=1e-4,
+    )
+
+
 def test_assets_are_class_names_and_genotype(saved_model):
     assets = saved_model / "assets"
     names = (assets / "class_names.txt").read_text(encoding="utf-8")

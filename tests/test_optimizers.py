@@ -5,6 +5,7 @@ import pytest
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import Adam
 from keras_atdarts.optimizers import EpochCosineDecay
+from keras_atdarts.optimizers import EpochExponentialDecay
 
 GRADIENTS = np.array([[3.0, -4.0], [0.5, 0.25], [-6.0, 8.0], [0.1, 0.2]])
 START = np.array([1.0, -2.0])
@@ -74,13 +75,21 @@ def test_cosine_falls_once_an_epoch():
     np.testing.assert_array_equal(rates, np.repeat(rates[::10], 10))
 
 
+def test_exponential_decay_falls_once_an_epoch():
+    schedule = EpochExponentialDecay(0.1, 0.97, steps_per_epoch=10)
+    rates = np.array([schedule(keras.ops.convert_to_tensor(i)) for i in range(510)])
+    np.testing.assert_allclose(rates[::10], 0.1 * 0.97 ** np.arange(51), rtol=1e-5)
+    np.testing.assert_array_equal(rates, np.repeat(rates[::10], 10))
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [
         SGD(EpochCosineDecay(0.1, 5, 7), momentum=0.5, clip_norm=2.0),
+        SGD(EpochExponentialDecay(0.1, 0.5, 2), momentum=0.5),
         Adam(0.1, beta_1=0.4, coupled_weight_decay=0.2),
     ],
-    ids=["sgd", "adam"],
+    ids=["sgd", "sgd, exponential", "adam"],
 )
 def test_configuration_round_trip(optimizer):
     config = keras.saving.serialize_keras_object(optimizer)

@@ -105,6 +105,27 @@ def test_table_of_an_evaluation():
     assert len(header) == len(bag) == len(boot)
 
 
+def test_many_classes_are_not_shown_as_a_table():
+    text = describe_evaluation(
+        {
+            "accuracy": 0.75,
+            "top_5_accuracy": 0.925,
+            "num_examples": 100,
+            "parameters": 1,
+            "multiply_adds": 1,
+            "class_accuracy": {"none": None}
+            | {f"class {index}": index / 100 for index in range(50, 0, -1)},
+            "confusion_matrix": [[2] * 51] * 51,
+        }
+    )
+    assert "Top-5 accuracy: 92.50%" in text
+    assert text.splitlines()[-11:] == [
+        "The 10 classes with the lowest accuracy:",
+        *(f"   {index / 100:.2%}  class {index}" for index in range(1, 10)),
+        "  10.00%  class 10",
+    ]
+
+
 def test_export_writes_the_network_of_the_run(trained, tmp_path, images):
     output = tmp_path / "saved_models" / "a"
     words = ("--workdir", trained.path, "--output", output)
