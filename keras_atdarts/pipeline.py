@@ -208,14 +208,14 @@ def _shuffled(dataset, batch_size, indices, seed):
 
 def _shuffled_stream(dataset, batch_size, indices, seed):
     """Returns the function from an epoch to its `uint8` batches, from storage."""
+    examples = dataset.read("train", indices)
     num_bytes = math.prod(dataset.image_shape)
 
     def epoch_batches(epoch):
-        examples = dataset.read("train", indices)
-        examples = _shuffled_in_blocks(
+        shuffled = _shuffled_in_blocks(
             examples, len(indices), num_bytes, tf.random.fold_in(seed, epoch)
         )
-        return examples.batch(batch_size, drop_remainder=True)
+        return shuffled.batch(batch_size, drop_remainder=True)
 
     return epoch_batches
 
@@ -225,11 +225,11 @@ def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
 
     The images are shuffled as they are stored, and decoded after that.
     """
+    examples = dataset.read_encoded("train", indices)
     num_bytes = dataset.encoded_bytes("train")
 
     def epoch_batches(epoch):
-        examples = dataset.read_encoded("train", indices)
-        examples = _shuffled_in_blocks(
+        shuffled = _shuffled_in_blocks(
             examples, len(indices), num_bytes, tf.random.fold_in(order_seed, epoch)
         )
         epoch_seed = tf.random.fold_in(crop_seed, epoch)
@@ -239,7 +239,7 @@ def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
             seed = tf.random.fold_in(epoch_seed, position)
             return decode_random_part(content, dataset.image_shape, seed), label
 
-        parts = examples.enumerate().map(crop, num_parallel_calls=tf.data.AUTOTUNE)
+        parts = shuffled.enumerate().map(crop, num_parallel_calls=tf.data.AUTOTUNE)
         return parts.batch(batch_size, drop_remainder=True)
 
     return epoch_batches

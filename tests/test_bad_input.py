@@ -138,6 +138,18 @@ BAD = {
         ["retrain.py", "--genotype", "DARTS_V2", *ON_IMAGES, "--workdir", "{full}"],
         ["{full}", "not empty", "--overwrite"],
     ),
+    "colours of grey images": (
+        [*RETRAIN, "DARTS_V2", *ON_IMAGES, "--hue", "0.2"],
+        ["hue of 0.2", "3 channels"],
+    ),
+    "decay of the other schedule": (
+        [*RETRAIN, "DARTS_V2", "--learning-rate-decay", "0.9"],
+        ["learning_rate_decay", "exponential", "cosine"],
+    ),
+    "images too small for the network": (
+        [*RETRAIN, "DARTS_V2", *ON_IMAGES, "--network", "imagenet"],
+        ["9x8", "--image-size"],
+    ),
     "seed": ([*SEARCH, "--seed", str(2**32)], ["seed", "at most 4294967295"]),
     "no run": (["evaluate.py", "--workdir", "{absent}"], ["no run in '{absent}'"]),
     "run without network": (

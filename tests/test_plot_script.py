@@ -72,6 +72,15 @@ def test_network_is_drawn_with_the_inside_of_its_cells(main, genotype_file, tmp_
     assert "(None, 5)" in drawn
 
 
+def test_network_for_large_images_is_drawn(main, genotype_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # The text is enough.
+    flags = ["--output", str(tmp_path), "--network", str(tmp_path / "network.svg")]
+    flags += "--stem imagenet --num-cells 3 --filters 4".split()
+    main([str(genotype_file), *flags])
+    text = (tmp_path / "network.dot").read_text()
+    assert all(f"stem_{index}" in text for index in range(3))
+
+
 @needs_dot
 def test_networks_that_graphviz_cannot_draw_with_right_angles(main, tmp_path):
     """Of this genotype's six cells, Graphviz 2.43 draws only curved lines."""
@@ -105,6 +114,10 @@ def test_without_graphviz_the_texts_are_written(
         (["--network", "n.gif"], "picture format 'gif'"),
         (["--network", "n.png", "--num-cells", "2"], "at least 3 cells"),
         (["--image-shape", "8", "0", "1"], "--image-shape: .*'0'"),
+        (
+            "--network n.png --stem imagenet --image-shape 31 40 3".split(),
+            "too small for 5",
+        ),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(

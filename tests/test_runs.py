@@ -18,6 +18,10 @@ from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)
+SCHEDULE_OF = {
+    "learning_rate_min": {"learning_rate_schedule": "cosine"},
+    "learning_rate_decay": {"learning_rate_schedule": "exponential"},
+}
 PRESETS = [(config, name) for config in CONFIGS for name in config.presets]
 FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(config)]
 
@@ -86,9 +90,14 @@ def test_paper_presets_are_those_of_the_paper():
 def test_every_flag_overrides_every_preset(config_class, field):
     for name in config_class.presets:
         preset = config_class.preset(name)
-        value = another_value(field, getattr(preset, field.name))
-        received = parse(config_class, "--preset", name, *as_flags(field, value))
-        assert received == dataclasses.replace(preset, **{field.name: value})
+        values = {
+            **SCHEDULE_OF.get(field.name, {}),
+            field.name: another_value(field, getattr(preset, field.name)),
+        }
+        fields = config_class.__dataclass_fields__
+        words = [word for key in values for word in as_flags(fields[key], values[key])]
+        received = parse(config_class, "--preset", name, *words)
+        assert received == dataclasses.replace(preset, **values)
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -166,6 +175,13 @@ def test_bad_flag_is_one_line_and_code_2(argv, expected, capsys):
     message = capsys.readouterr().err
     assert expected in message and ": error: " in message
     assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", SCHEDULE_OF)
+def test_setting_of_the_other_schedule_is_refused(name):
+    (schedule,) = {"cosine", "exponential"} - set(SCHEDULE_OF[name].values())
+    with pytest.raises(InputError, match=f"{name}.*{schedule}.*received 0.01"):
+        RetrainConfig(**{"learning_rate_schedule": schedule, name: 0.01})
 
 
 def test_changed_flags_give_another_run_the_same_values():
