@@ -111,8 +111,8 @@ class RetrainConfig(TrainingConfig):
         False,
         on_or_off(),
         "data",
-        "train on random parts of 8 to 100 % of each image, resized; not of the "
-        "centre, but of the whole image in its own size",
+        "train on a random part of each image, of 8 to 100 % of its whole area, "
+        "resized",
     )
     cutout: int = setting(16, whole_number(0), "data", CUTOUT_HELP)
     brightness: float = setting(
