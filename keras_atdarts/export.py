@@ -139,7 +139,7 @@ def compare(saved_model, network, dataset, num_images=4, tolerance=1e-4):
 def resize_as_for_tests(images, dataset):
     """Returns uint8 images in the size of the network, resized as test images are."""
     return image_functions.resize(
-        images, dataset["image_shape"][:2], dataset["central_fraction"]
+        images, dataset["image_shape"][:2], dataset.get("central_fraction", 1.0)
     )
 
 
