@@ -10,6 +10,7 @@ from keras_atdarts.blocks import BatchNormalization
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.errors import InputError
 from keras_atdarts.operations import Operation
+from keras_atdarts.operations import base
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
 from keras_atdarts.operations import register_operation
@@ -168,7 +169,7 @@ def test_registering_one_class_is_all():
         with pytest.raises(ValueError, match="exists already"):
             register_operation("scaled_identity")(ScaledIdentity)
     finally:
-        del operations._REGISTRY["scaled_identity"]
+        del base._REGISTRY["scaled_identity"]
 
 
 def test_search_spaces_are_names_in_the_order_of_the_papers():

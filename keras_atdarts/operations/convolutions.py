@@ -1,0 +1,90 @@
+"""The convolutional operations.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
+    section 3.1
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_atdarts import kernels
+from keras_atdarts.operations.base import Operation
+from keras_atdarts.operations.base import register_operation
+
+
+class DepthwiseOperation(Operation):
+    """Base of the operations made of depthwise and pointwise convolutions.
+
+    Args:
+        filters: Integer, the channels of input and output.
+        kernel_size: Integer, odd, of the depthwise convolutions.
+        **kwargs: Of `Operation`.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.kernel_size = kernel_size
+
+    def is_normalized(self):
+        return True
+
+    def add_kernels(self, position):
+        """Adds the weights of one depthwise and pointwise convolution."""
+        size = self.kernel_size
+        depthwise = self.add_edge_weight(
+            f"depthwise_{position}", (size, size, self.filters, 1), fan_in=size**2
+        )
+        pointwise = self.add_edge_weight(
+            f"pointwise_{position}", (self.filters, self.filters), fan_in=self.filters
+        )
+        return depthwise, pointwise
+
+    def convolve(self, tensors, weights, strides=1, dilation_rate=1):
+        """Convolves one rectified tensor per edge with that edge's weights."""
+        depthwise, pointwise = weights
+        return [
+            kernels.pointwise_convolution(
+                kernels.depthwise_convolution(x, kernel, strides, dilation_rate), mixer
+            )
+            for x, kernel, mixer in zip(
+                tensors, tf.unstack(depthwise), tf.unstack(pointwise), strict=True
+            )
+        ]
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
+@register_operation("sep_conv_3x3", kernel_size=3)
+@register_operation("sep_conv_5x5", kernel_size=5)
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class SeparableConvolution(DepthwiseOperation):
+    """Twice: ReLU, depthwise, pointwise convolution, batch norm."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.first = self.add_kernels("first")
+        self.inner_normalization = self.add_batch_normalization(self.filters)
+        self.second = self.add_kernels("second")
+
+    def branches(self, shared, training):
+        tensors = [shared.relu] * self.num_edges
+        tensors = self.convolve(tensors, self.first, self.strides)
+        tensors = self.inner_normalization.normalize(tensors, training=training)
+        return self.convolve([tf.nn.relu(x) for x in tensors], self.second)
+
+
+@register_operation("dil_conv_3x3", kernel_size=3)
+@register_operation("dil_conv_5x5", kernel_size=5)
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class DilatedConvolution(DepthwiseOperation):
+    """ReLU, depthwise convolution with dilation 2, pointwise, batch norm."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.kernels = self.add_kernels("only")
+
+    def branches(self, shared, training):
+        tensors = [shared.relu] * self.num_edges
+        return self.convolve(tensors, self.kernels, self.strides, dilation_rate=2)
