@@ -56,14 +56,14 @@ def convolution(x, kernel, strides=1, padding="same"):
     Args:
         x: Tensor `(batch, height, width, channels)`.
         kernel: Tensor `(rows, columns, channels, filters)`, odd sizes if padded.
-        strides: Integer, 1 or 2.
+        strides: Integer, 1 or 2, or a pair of them for rows and columns.
         padding: `"same"` or `"valid"`.
 
     Returns:
         Tensor `(batch, new_height, new_width, filters)`; padded, the new sizes are
         `ceil(size / strides)`.
     """
-    if padding == "same" and strides > 1:
+    if padding == "same" and strides != 1:
         x = pad_symmetric(x, kernel)
         padding = "valid"
     return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())

@@ -26,6 +26,8 @@ PARAMETERS = {
     ("skip_connect", 2): 16 + 8,
     ("sep_conv_3x3", 1): 2 * (9 * 4 + 16 + 8),
     ("sep_conv_5x5", 1): 2 * (25 * 4 + 16 + 8),
+    ("sep_conv_7x7", 1): 2 * (49 * 4 + 16 + 8),
+    ("conv_7x1_1x7", 1): 2 * 7 * 16 + 8,
     ("dil_conv_3x3", 1): 9 * 4 + 16 + 8,
     ("dil_conv_5x5", 1): 25 * 4 + 16 + 8,
     ("channel_attention", 1): 4 + 1 + 4 + 4,
@@ -108,6 +110,37 @@ def test_edges_do_not_depend_on_each_other(name, strides):
         np.testing.assert_allclose(y, result, rtol=1e-9, atol=1e-12)
 
 
+@all_operations
+@both_strides
+def test_second_derivatives_exist(name, strides):
+    """The derivative of a gradient is that of numerical differences."""
+    operation = build_operation(
+        name, FILTERS, strides, num_edges=2, search=True, dtype="float64"
+    )
+    x, direction = random_images((2, 2, 6, 5, FILTERS), "float64")
+    operation.build(x.shape)
+
+    def gradient(inputs):
+        weights = [tf.constant(value, tf.float64) for value in (0.2, 0.5)]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            results = operation.mix(SharedInput(inputs), weights, training=True)
+            loss = tf.add_n([tf.reduce_sum(tf.sin(y)) for y in results])
+        # What is no function of the input has a gradient of 0.
+        return tape.gradient(loss, inputs, unconnected_gradients="zero")
+
+    inputs = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        slope = tf.reduce_sum(gradient(inputs) * direction)
+    second = tape.gradient(slope, inputs, unconnected_gradients="zero")
+    step = 1e-6
+    ahead, behind = (gradient(tf.constant(x + s * direction)) for s in (step, -step))
+    numerical = (ahead - behind) / (2 * step)
+    np.testing.assert_allclose(second, numerical, rtol=1e-5, atol=1e-6)
+    assert np.any(second != 0) != operation.is_zero
+
+
 def take_edge(value, shape, edge):
     """Cuts one edge out of a stacked weight, along the axis that is stacked."""
     axes = [
@@ -123,6 +156,23 @@ def test_parameter_counts(name, strides):
     layer = build_operation(name, FILTERS, strides)
     layer.build((None, 8, 8, FILTERS))
     assert parameters(layer) == PARAMETERS[name, strides]
+
+
+def test_rows_then_columns_are_one_square_convolution():
+    """Of kernels that are products; strided, the even pixels of the same."""
+    results = {}
+    x = tf.constant(random_images((2, 9, 8, FILTERS), "float64"))
+    for strides in (1, 2):
+        layer = build_operation("conv_7x1_1x7", FILTERS, strides, dtype="float64")
+        layer.build(x.shape)
+        layer.row_kernel.assign(random_images(layer.row_kernel.shape))
+        layer.column_kernel.assign(random_images(layer.column_kernel.shape))
+        [results[strides]] = layer.branches(SharedInput(x), training=False)
+    row, column = layer.row_kernel.numpy()[0, 0], layer.column_kernel.numpy()[0, :, 0]
+    square = np.einsum("bim,amo->abio", row, column)
+    expected = tf.nn.conv2d(tf.nn.relu(x), square, 1, "SAME")
+    np.testing.assert_allclose(results[1], expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(results[2], expected[:, ::2, ::2], rtol=1e-9, atol=1e-9)
 
 
 @all_operations

@@ -26,6 +26,7 @@ from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names
 from keras_atdarts.operations.base import register_operation
 from keras_atdarts.operations.convolutions import DilatedConvolution
+from keras_atdarts.operations.convolutions import RowColumnConvolution
 from keras_atdarts.operations.convolutions import SeparableConvolution
 from keras_atdarts.operations.search_spaces import SEARCH_SPACES
 from keras_atdarts.operations.search_spaces import resolve_operations
@@ -39,6 +40,7 @@ __all__ = [
     "DilatedConvolution",
     "Operation",
     "Pooling",
+    "RowColumnConvolution",
     "SEARCH_SPACES",
     "SeparableConvolution",
     "Skip",

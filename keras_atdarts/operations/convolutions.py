@@ -2,7 +2,9 @@
 
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
-    section 3.1
+    section 3.1; the operations with kernels of 7: Zoph, Vasudevan, Shlens, Le,
+    NASNet, CVPR 2018, https://arxiv.org/abs/1707.07012, and Real, Aggarwal, Huang,
+    Le, AmoebaNet, AAAI 2019, https://arxiv.org/abs/1802.01548
 """
 
 import keras
@@ -58,6 +60,7 @@ class DepthwiseOperation(Operation):
 
 @register_operation("sep_conv_3x3", kernel_size=3)
 @register_operation("sep_conv_5x5", kernel_size=5)
+@register_operation("sep_conv_7x7", kernel_size=7)
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class SeparableConvolution(DepthwiseOperation):
     """Twice: ReLU, depthwise, pointwise convolution, batch norm."""
@@ -88,3 +91,42 @@ class DilatedConvolution(DepthwiseOperation):
     def branches(self, shared, training):
         tensors = [shared.relu] * self.num_edges
         return self.convolve(tensors, self.kernels, self.strides, dilation_rate=2)
+
+
+@register_operation("conv_7x1_1x7", kernel_size=7)
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class RowColumnConvolution(Operation):
+    """ReLU, convolution along the rows, one along the columns, batch norm.
+
+    Args:
+        filters: Integer, the channels of input and output.
+        kernel_size: Integer, odd, the length of both kernels.
+        **kwargs: Of `Operation`.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, **kwargs)
+        self.kernel_size = kernel_size
+
+    def is_normalized(self):
+        return True
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        size, channels = self.kernel_size, self.filters
+        self.row_kernel, self.column_kernel = (
+            self.add_edge_weight(name, (*shape, channels, channels), size * channels)
+            for name, shape in (("row", (1, size)), ("column", (size, 1)))
+        )
+
+    def branches(self, shared, training):
+        results = []
+        for row, column in zip(
+            tf.unstack(self.row_kernel), tf.unstack(self.column_kernel), strict=True
+        ):
+            x = kernels.convolution(shared.relu, row, (1, self.strides))
+            results.append(kernels.convolution(x, column, (self.strides, 1)))
+        return results
+
+    def get_config(self):
+        return {**super().get_config(), "kernel_size": self.kernel_size}
