@@ -2,6 +2,7 @@
 
 import copy
 import json
+from importlib import resources
 
 import pytest
 
@@ -23,8 +24,7 @@ CELL = {
     "concat": [2, 3],
 }
 
-# As the paper's figures and the reference implementation give them: two edges
-# for each of four nodes, all of which are concatenated.
+# As the papers' figures and the reference implementations give them.
 IN_THE_LITERATURE = {
     "DARTS_V1": {
         "normal": "sep_conv_3x3 1, sep_conv_3x3 0, skip_connect 0, sep_conv_3x3 1, "
@@ -38,6 +38,46 @@ IN_THE_LITERATURE = {
         "reduction": "max_pool_3x3 0, max_pool_3x3 1, skip_connect 2, max_pool_3x3 1, "
         "max_pool_3x3 0, skip_connect 2, skip_connect 2, max_pool_3x3 1",
     },
+    "PC_DARTS_CIFAR": {
+        "normal": "sep_conv_3x3 1, skip_connect 0, sep_conv_3x3 0, dil_conv_3x3 1, "
+        "sep_conv_5x5 0, sep_conv_3x3 1, avg_pool_3x3 0, dil_conv_3x3 1",
+        "reduction": "sep_conv_5x5 1, max_pool_3x3 0, sep_conv_5x5 1, sep_conv_5x5 2, "
+        "sep_conv_3x3 0, sep_conv_3x3 3, sep_conv_3x3 1, sep_conv_3x3 2",
+    },
+    "PC_DARTS_IMAGENET": {
+        "normal": "skip_connect 1, sep_conv_3x3 0, sep_conv_3x3 0, skip_connect 1, "
+        "sep_conv_3x3 1, sep_conv_3x3 3, sep_conv_3x3 1, dil_conv_5x5 4",
+        "reduction": "sep_conv_3x3 0, skip_connect 1, dil_conv_5x5 2, max_pool_3x3 1, "
+        "sep_conv_3x3 2, sep_conv_3x3 1, sep_conv_5x5 0, sep_conv_3x3 3",
+    },
+    "P_DARTS": {
+        "normal": "skip_connect 0, dil_conv_3x3 1, skip_connect 0, sep_conv_3x3 1, "
+        "sep_conv_3x3 1, sep_conv_3x3 3, sep_conv_3x3 0, dil_conv_5x5 4",
+        "reduction": "avg_pool_3x3 0, sep_conv_5x5 1, sep_conv_3x3 0, dil_conv_5x5 2, "
+        "max_pool_3x3 0, dil_conv_3x3 1, dil_conv_3x3 1, dil_conv_5x5 3",
+    },
+    "NASNET": {
+        "normal": "sep_conv_5x5 1, sep_conv_3x3 0, sep_conv_5x5 0, sep_conv_3x3 0, "
+        "avg_pool_3x3 1, skip_connect 0, avg_pool_3x3 0, avg_pool_3x3 0, "
+        "sep_conv_3x3 1, skip_connect 1",
+        "reduction": "sep_conv_5x5 1, sep_conv_7x7 0, max_pool_3x3 1, sep_conv_7x7 0, "
+        "avg_pool_3x3 1, sep_conv_5x5 0, skip_connect 3, avg_pool_3x3 2, "
+        "sep_conv_3x3 2, max_pool_3x3 1",
+    },
+    "AMOEBANET": {
+        "normal": "avg_pool_3x3 0, max_pool_3x3 1, sep_conv_3x3 0, sep_conv_5x5 2, "
+        "sep_conv_3x3 0, avg_pool_3x3 3, sep_conv_3x3 1, skip_connect 1, "
+        "skip_connect 0, avg_pool_3x3 1",
+        "reduction": "avg_pool_3x3 0, sep_conv_3x3 1, max_pool_3x3 0, sep_conv_7x7 2, "
+        "sep_conv_7x7 0, avg_pool_3x3 1, max_pool_3x3 0, max_pool_3x3 1, "
+        "conv_7x1_1x7 0, sep_conv_3x3 5",
+    },
+}
+# The nodes that make the output, where it is not all of them.
+CONCAT = {
+    ("NASNET", "reduction"): (4, 5, 6),
+    ("AMOEBANET", "normal"): (4, 5, 6),
+    ("AMOEBANET", "reduction"): (3, 4, 6),
 }
 
 
@@ -121,14 +161,24 @@ def test_published_genotypes_survive_json(name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
 
 
-@pytest.mark.parametrize("name", IN_THE_LITERATURE)
+@pytest.mark.parametrize("name", published_genotypes())
 def test_published_genotypes_are_those_of_the_literature(name):
     for cell_type, cell in Genotype.published(name).cells():
         edges = [edge for node in cell.nodes for edge in node]
         listed = ", ".join(f"{edge.operation} {edge.source}" for edge in edges)
         assert listed == IN_THE_LITERATURE[name][cell_type]
-        assert [len(node) for node in cell.nodes] == [2, 2, 2, 2]
-        assert cell.concat == (2, 3, 4, 5)
+        assert {len(node) for node in cell.nodes} == {2}
+        every_node = tuple(range(2, 2 + len(cell.nodes)))
+        assert cell.concat == CONCAT.get((name, cell_type), every_node)
+
+
+@pytest.mark.parametrize("name", published_genotypes())
+def test_published_files_say_where_they_come_from(name):
+    path = resources.files("keras_atdarts") / "published" / f"{name}.json"
+    described = json.loads(path.read_text(encoding="utf-8"))
+    assert described["name"] == name
+    assert "https://arxiv.org/abs/" in described["source"]
+    assert "https://github.com/" in described["source"]
 
 
 def test_file_may_say_where_the_genotype_comes_from():
@@ -237,7 +287,7 @@ def test_directory_is_refused(tmp_path):
 def test_missing_file_names_the_published_genotypes():
     with pytest.raises(InputError, match="'DARTS_V3'. Did you mean 'DARTS_V2'"):
         Genotype.load("DARTS_V3")
-    with pytest.raises(InputError, match="'DARTS_V9'.*Known: DARTS_V1, DARTS_V2"):
+    with pytest.raises(InputError, match="'DARTS_V9'.*Known: AMOEBANET, DARTS_V1,"):
         Genotype.published("DARTS_V9")
 
 
