@@ -72,6 +72,10 @@ BAD = {
         [*SEARCH, "--dataset", "cifar10", "--operations", "none", "skip_conect"],
         ["'skip_conect'", "Did you mean 'skip_connect'"],
     ),
+    "set among operations": (
+        [*SEARCH, "--operations", "darts", "channel_attention"],
+        ["'darts'", "stands alone"],
+    ),
     "only none": ([*SEARCH, "--operations", "none"], ["other than 'none'"]),
     "missing folder": ([*SEARCH, "--dataset", "{absent}"], ["{absent}", "exist"]),
     "empty folder": ([*SEARCH, "--dataset", "{empty}"], ["{empty}", "0 class folders"]),

@@ -229,10 +229,23 @@ def test_search_spaces_are_names_in_the_order_of_the_papers():
         "channel_attention",
         "spatial_attention",
     )
-    assert set(operations.attention_names()) == {
-        "channel_attention",
-        "spatial_attention",
-    }
+    assert operations.attention_names() == ("channel_attention", "spatial_attention")
+
+
+def test_a_name_alone_is_the_space_and_among_others_the_operation():
+    darts = resolve_operations("darts")
+    for name in ("channel_attention", "spatial_attention"):
+        assert resolve_operations(name) == (*darts, name)
+        assert resolve_operations([name]) == (*darts, name)
+        assert resolve_operations([name, "none"]) == (name, "none")
+    assert resolve_operations("no_none") == darts[1:]
+    assert resolve_operations(["skip_connect"]) == ("skip_connect",)
+
+
+@pytest.mark.parametrize("space", operations.SEARCH_SPACES)
+def test_search_spaces_name_operations_once(space):
+    names = resolve_operations(space)
+    assert resolve_operations(names) == names
 
 
 def test_wrong_operations_are_named():
@@ -240,6 +253,8 @@ def test_wrong_operations_are_named():
         build_operation("sep_conv_3x", 4)
     with pytest.raises(InputError, match="Did you mean 'at_darts'"):
         resolve_operations("at_dart")
+    with pytest.raises(InputError, match="'darts' is a search space and stands alone"):
+        resolve_operations(["darts", "channel_attention"])
     with pytest.raises(InputError, match="must differ"):
         resolve_operations(["skip_connect", "skip_connect"])
     with pytest.raises(InputError, match="other than 'none'"):

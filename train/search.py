@@ -86,8 +86,9 @@ def parse_arguments(argv):
         help="replace the run that is in the directory",
     )
     parser.epilog = textwrap.fill(
-        f"--operations takes {', '.join(operation_names())}; or the name of a set: "
-        f"{', '.join(SEARCH_SPACES)}."
+        f"--operations takes the name of a set: {', '.join(SEARCH_SPACES)}; or "
+        f"several operations of {', '.join(operation_names())}. A single name that "
+        "is both means the set."
     )
     return parser.parse_args(argv)
 

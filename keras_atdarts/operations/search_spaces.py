@@ -1,4 +1,10 @@
-"""Named sets of operations to search."""
+"""Named sets of operations to search.
+
+`darts` and `at_darts` are the spaces of the two papers; `channel_attention` and
+`spatial_attention` add only one attention to DARTS' operations. `no_none` is
+DARTS' without `none`, which in the end is never chosen but takes weight from
+the operations that are.
+"""
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
@@ -18,11 +24,18 @@ DARTS = (
 SEARCH_SPACES = {
     "darts": DARTS,
     "at_darts": (*DARTS, "channel_attention", "spatial_attention"),
+    "channel_attention": (*DARTS, "channel_attention"),
+    "spatial_attention": (*DARTS, "spatial_attention"),
+    "no_none": tuple(name for name in DARTS if name != "none"),
 }
 
 
 def resolve_operations(names):
     """Returns the operations of a search space, as a checked tuple of names.
+
+    One name that is both a search space's and an operation's is the space: with
+    a single operation there would be nothing to search. In a list of several
+    names every one is an operation.
 
     Args:
         names: Name of a search space, or an iterable of operation names.
@@ -36,9 +49,7 @@ def resolve_operations(names):
     if len(names) == 1 and names[0] in SEARCH_SPACES:
         return SEARCH_SPACES[names[0]]
     for name in names:
-        if name not in operation_names():
-            known = (*operation_names(), *SEARCH_SPACES)
-            raise unknown_name("operation or search space", name, known)
+        _check_operation(name)
     if len(set(names)) != len(names):
         raise InputError(f"Operations must differ. Received: {', '.join(names)}.")
     if all(operation_class(name).is_zero for name in names):
@@ -47,3 +58,15 @@ def resolve_operations(names):
             f"Received: {', '.join(names) or 'no operation'}."
         )
     return names
+
+
+def _check_operation(name):
+    if name in operation_names():
+        return
+    if name in SEARCH_SPACES:
+        raise InputError(
+            f"'{name}' is a search space and stands alone. Received it among "
+            f"others; list operations instead: {', '.join(SEARCH_SPACES[name])}."
+        )
+    known = (*operation_names(), *SEARCH_SPACES)
+    raise unknown_name("operation or search space", name, known)
