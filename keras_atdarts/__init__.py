@@ -3,7 +3,6 @@
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.attention import ChannelAttention
 from keras_atdarts.attention import SpatialAttention
-from keras_atdarts.cells import MixedOperation
 from keras_atdarts.cells import SearchCell
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
@@ -15,6 +14,8 @@ from keras_atdarts.genotype import CellGenotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
 from keras_atdarts.losses import SmoothedCrossentropy
+from keras_atdarts.mixing import MixedAttention
+from keras_atdarts.mixing import MixedOperation
 from keras_atdarts.network import build_network
 from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import Operation
@@ -46,6 +47,7 @@ __all__ = [
     "FirstOrder",
     "Genotype",
     "InputError",
+    "MixedAttention",
     "MixedOperation",
     "Operation",
     "SearchCell",

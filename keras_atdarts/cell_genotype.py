@@ -11,19 +11,49 @@ from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
 
 NUM_INPUTS = 2
+FOLLOWED_BY = "+"  # Stands between an operation and the attention after it.
+IDENTITY = "identity"  # Stands for no attention where there could be one.
+
+
+def attended_name(operation, attention):
+    """Returns the name of an operation that attention follows.
+
+    Args:
+        operation: String, the operation's name.
+        attention: String, the attention's name, or `IDENTITY` for none.
+    """
+    if attention == IDENTITY:
+        return operation
+    return f"{operation}{FOLLOWED_BY}{attention}"
+
+
+def attention_of(cell_type):
+    """Returns what the alphas of the attention in a type of cell are called."""
+    return f"{cell_type}_attention"
+
+
+def name_parts(name):
+    """Returns the operation and, if one follows, the attention in a name."""
+    return tuple(name.split(FOLLOWED_BY, maxsplit=1))
 
 
 class Edge(NamedTuple):
     """One operation of a node, and where its input comes from.
 
     Args:
-        operation: String, the name of the operation.
+        operation: String, the name of the operation; followed by attention,
+            both names, as in `"sep_conv_3x3+channel_attention"`.
         source: Integer. 0 is the output of the cell before the previous one,
             1 that of the previous cell, 2 and above are node 0, node 1, ...
     """
 
     operation: str
     source: int
+
+    @property
+    def parts(self):
+        """The names of the operation and, if one follows, of the attention."""
+        return name_parts(self.operation)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
-from keras_atdarts.blocks import SharedInput
 from keras_atdarts.blocks import strided_shape
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
-from keras_atdarts.operations import build_operation
+from keras_atdarts.mixing import MixedAttention
+from keras_atdarts.mixing import MixedOperation
+from keras_atdarts.mixing import cell_edges
 
 CELL_TYPES = ("normal", "reduction")
 STEM_MULTIPLIER = 3  # The stem's filters, in those of the first cell.
@@ -62,18 +63,6 @@ def cell_plan(num_cells, filters, after_reduction=False):
     return plans
 
 
-def cell_edges(num_nodes):
-    """Returns the edges `(node, source)` of a cell, node by node.
-
-    Sources 0 and 1 are the cell's inputs, source `2 + i` is node `i`.
-    """
-    return [
-        (node, source)
-        for node in range(num_nodes)
-        for source in range(NUM_INPUTS + node)
-    ]
-
-
 def check_image_shape(image_shape, num_reductions=2):
     """Raises `InputError` if images are known to be too small for the reductions."""
     height, width = image_shape[:2]
@@ -100,122 +89,6 @@ def input_layer(filters, halve, affine, **kwargs):
     return block(filters, affine=affine, **kwargs)
 
 
-class EdgeWeights:
-    """The weights of all operations on the edges that leave one node.
-
-    Not tensors but an object, so that Keras hands them to layers as they are, in
-    float32 also under mixed precision.
-
-    Args:
-        of_operations: For each operation an iterable of scalar tensors, one per
-            edge.
-    """
-
-    def __init__(self, of_operations):
-        self.of_operations = [list(weights) for weights in of_operations]
-
-
-class MixingWeights:
-    """The softmaxed alphas of one cell type.
-
-    Args:
-        alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
-        num_nodes: Integer.
-    """
-
-    def __init__(self, alphas, num_nodes):
-        weights = tf.nn.softmax(alphas, axis=-1)
-        num_edges, num_operations = weights.shape
-        flat = tf.unstack(tf.reshape(weights, [-1]), num_edges * num_operations)
-        self._of_edge = {
-            edge: flat[i * num_operations : (i + 1) * num_operations]
-            for i, edge in enumerate(cell_edges(num_nodes))
-        }
-
-    def leaving(self, source):
-        """Returns the `EdgeWeights` of the edges that leave a source."""
-        edges = [
-            weights for (_, start), weights in self._of_edge.items() if start == source
-        ]
-        return EdgeWeights(zip(*edges, strict=True))
-
-
-@keras.saving.register_keras_serializable(package="keras_atdarts")
-class MixedOperation(keras.layers.Layer):
-    """All candidate operations on the edges that leave one node.
-
-    DARTS mixes per edge. The edges that leave a node read the same tensor, so
-    that they are computed together here and share what does not depend on their
-    weights; with `num_edges=1` this is the mixed operation of the paper.
-
-    Args:
-        operations: Tuple of operation names.
-        filters: Integer, the channels of input and output.
-        strides: Integer, 1, or 2 to halve height and width.
-        num_edges: Integer, how many edges leave the node.
-
-    Call arguments:
-        inputs: Tensor `(batch, height, width, filters)`.
-        weights: `EdgeWeights` of the operations.
-        training: Boolean, as for batch norm.
-
-    Input shape:
-        `(batch, height, width, filters)`.
-
-    Output shape:
-        List of `num_edges` lists of tensors
-        `(batch, ceil(height / strides), ceil(width / strides), filters)`, whose
-        sum is the mixture on the edge. The sum is left to the node, which adds
-        up all its edges at once.
-
-    Reference:
-        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
-    """
-
-    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
-        super().__init__(**kwargs)
-        self.operations = tuple(operations)
-        self.filters = filters
-        self.strides = strides
-        self.num_edges = num_edges
-        self.candidates = [
-            build_operation(
-                name,
-                filters,
-                strides,
-                num_edges=num_edges,
-                search=True,
-                name=name,
-                dtype=self.dtype_policy,
-            )
-            for name in self.operations
-        ]
-
-    def build(self, input_shape):
-        for candidate in self.candidates:
-            candidate.build(input_shape)
-
-    def call(self, inputs, weights, training=None):
-        shared = SharedInput(inputs)
-        terms = [
-            candidate.mix(shared, of_operation, training)
-            for candidate, of_operation in zip(
-                self.candidates, weights.of_operations, strict=True
-            )
-            if not candidate.is_zero  # Its weight counts in the softmax only.
-        ]
-        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "operations": self.operations,
-            "filters": self.filters,
-            "strides": self.strides,
-            "num_edges": self.num_edges,
-        }
-
-
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class SearchCell(keras.layers.Layer):
     """A cell in which every edge carries the mixture of all operations.
@@ -226,10 +99,13 @@ class SearchCell(keras.layers.Layer):
         num_nodes: Integer, the intermediate nodes.
         reduction: Boolean, whether edges from the cell's inputs have stride 2.
         after_reduction: Boolean, whether the cell before is a reduction cell.
+        attention: Tuple of the names of the attention operations, one of which
+            or none can follow the mixture on every edge. Empty for no choice.
 
     Call arguments:
         inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
         weights: `MixingWeights` of the cell's type.
+        attention_weights: `MixingWeights` of the attention that follows, if any.
         training: Boolean, as for batch norm.
 
     Output shape:
@@ -246,11 +122,13 @@ class SearchCell(keras.layers.Layer):
         num_nodes=4,
         reduction=False,
         after_reduction=False,
+        attention=(),
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
         self.operations = tuple(operations)
+        self.attention = tuple(attention)
         self.num_nodes = num_nodes
         self.reduction = reduction
         self.after_reduction = after_reduction
@@ -262,6 +140,11 @@ class SearchCell(keras.layers.Layer):
         self.mixed_operations = [
             self._mixed_operation(source) for source in range(num_nodes + 1)
         ]
+        self.mixed_attentions = []
+        if self.attention:
+            self.mixed_attentions = [
+                self._mixed_attention(source) for source in range(num_nodes + 1)
+            ]
 
     def _mixed_operation(self, source):
         return MixedOperation(
@@ -270,6 +153,15 @@ class SearchCell(keras.layers.Layer):
             strides=2 if self.reduction and source < NUM_INPUTS else 1,
             num_edges=len(self._targets(source)),
             name=f"mixed_operation_{source}",
+            dtype=self.dtype_policy,
+        )
+
+    def _mixed_attention(self, source):
+        return MixedAttention(
+            self.attention,
+            self.filters,
+            num_edges=len(self._targets(source)),
+            name=f"mixed_attention_{source}",
             dtype=self.dtype_policy,
         )
 
@@ -286,8 +178,10 @@ class SearchCell(keras.layers.Layer):
             mixed_operation.build(shape)
             if source == NUM_INPUTS - 1:  # What follows reads nodes, not inputs.
                 shape = strided_shape(shape, mixed_operation.strides, self.filters)
+        for mixed_attention in self.mixed_attentions:
+            mixed_attention.build(shape)  # All edges end at nodes.
 
-    def call(self, inputs, weights, training=None):
+    def call(self, inputs, weights, attention_weights=None, training=None):
         states = [
             layer(x, training=training)
             for layer, x in zip(self.input_layers, inputs, strict=True)
@@ -299,6 +193,12 @@ class SearchCell(keras.layers.Layer):
             mixtures = mixed_operation(
                 states[source], weights=weights.leaving(source), training=training
             )
+            if self.attention:
+                mixtures = self.mixed_attentions[source](
+                    mixtures,
+                    weights=attention_weights.leaving(source),
+                    training=training,
+                )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)
         states.append(tf.add_n(terms[-1]))
@@ -316,4 +216,5 @@ class SearchCell(keras.layers.Layer):
             "num_nodes": self.num_nodes,
             "reduction": self.reduction,
             "after_reduction": self.after_reduction,
+            "attention": self.attention,
         }

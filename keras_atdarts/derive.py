@@ -2,6 +2,9 @@
 
 import math
 
+from keras_atdarts.cell_genotype import IDENTITY
+from keras_atdarts.cell_genotype import attended_name
+from keras_atdarts.cell_genotype import attention_of
 from keras_atdarts.checks import check_keys
 from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
@@ -22,10 +25,16 @@ def derive_genotype(alphas, edges_per_node=2):
     is made of all nodes. Between equals the lower source and the first name in
     the alphabet win, so the order of the dictionaries never matters.
 
+    Where attention follows the operations, it does not decide which edges are
+    kept: each of these is followed by its heaviest attention, or by none if that
+    is the identity, which also wins between equals.
+
     Args:
-        alphas: Dictionary with the keys `"normal"` and `"reduction"`. Each value
-            maps `(node, source)`, numbered as in `Genotype`, to a dictionary
-            from the name of an operation to its alpha, before the softmax.
+        alphas: Dictionary with the keys `"normal"` and `"reduction"`, and where
+            attention follows also `"normal_attention"` and
+            `"reduction_attention"`. Each value maps `(node, source)`, numbered as
+            in `Genotype`, to a dictionary from the name of an operation (of
+            attention, or `"identity"`) to its alpha, before the softmax.
         edges_per_node: Integer, the number of edges that a node keeps.
 
     Returns:
@@ -49,21 +58,28 @@ def derive_genotype(alphas, edges_per_node=2):
         [DARTS: Differentiable Architecture Search](https://arxiv.org/abs/1806.09055),
         section 2.4
     """
-    check_keys(alphas, required=("normal", "reduction"))
+    cell_types = ("normal", "reduction")
+    check_keys(alphas, cell_types, optional=tuple(map(attention_of, cell_types)))
     cells = {}
-    for cell_type, cell_alphas in alphas.items():
+    for cell_type in cell_types:
+        attention = alphas.get(attention_of(cell_type))
         with located(f"alphas of the {cell_type} cell"):
-            cells[cell_type] = _derive_cell(cell_alphas, edges_per_node)
+            cells[cell_type] = _derive_cell(
+                alphas[cell_type], attention, edges_per_node
+            )
     return Genotype(**cells)
 
 
-def _derive_cell(alphas, edges_per_node):
+def _derive_cell(alphas, attention, edges_per_node):
     num_nodes = 1 + max((node for node, _ in alphas), default=-1)
     nodes = []
     for node in range(num_nodes):
         with located(f"node {node}"):
             edges = {source: alphas[n, source] for n, source in alphas if n == node}
-            nodes.append(_strongest_edges(edges, edges_per_node))
+            kept = _strongest_edges(edges, edges_per_node)
+            if attention is not None:
+                kept = [_attended(edge, attention, node) for edge in kept]
+            nodes.append(kept)
     return CellGenotype(nodes, range(NUM_INPUTS, NUM_INPUTS + num_nodes))
 
 
@@ -87,6 +103,16 @@ def _strongest_edges(edges, edges_per_node):
         (Edge(operation, source) for _, source, operation in kept),
         key=lambda edge: edge.source,
     )
+
+
+def _attended(edge, attention, node):
+    with located(f"attention on source {edge.source}"):
+        alphas = attention.get((node, edge.source))
+        if not alphas:
+            raise InputError("is missing; give each edge alphas of its attention.")
+        _check_finite(alphas)
+    chosen = min(alphas, key=lambda name: (-alphas[name], name != IDENTITY, name))
+    return edge._replace(operation=attended_name(edge.operation, chosen))
 
 
 def _log_weight(alphas, operation):

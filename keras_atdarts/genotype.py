@@ -85,9 +85,10 @@ class Genotype:
     def check_operations(self, known):
         """Raises an `InputError` for an operation that is not among `known`."""
         for cell_type, node, edge in self.operations():
-            if edge.operation not in known:
-                with located(f"{cell_type} cell: node {node}"):
-                    raise unknown_name("operation", edge.operation, known)
+            for name in edge.parts:
+                if name not in known:
+                    with located(f"{cell_type} cell: node {node}"):
+                        raise unknown_name("operation", name, known)
 
     def __str__(self):
         return "\n".join(

@@ -157,7 +157,7 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
 def _derived_edge(edge, name, plan, states, drop_path):
     strides = 2 if plan.reduction and edge.source < NUM_INPUTS else 1
     operation = build_operation(
-        edge.operation, plan.filters, strides, name=f"{name}_{edge.operation}"
+        edge.operation, plan.filters, strides, name="_".join((name, *edge.parts))
     )
     result = operation(states[edge.source])
     if drop_path and not operation.is_identity:

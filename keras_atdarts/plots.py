@@ -121,7 +121,8 @@ def cell_graph(cell, title, highlight=()):
 
 
 def _operation_edge(edge, node, highlight):
-    style = HIGHLIGHT_STYLE if edge.operation in highlight else OPERATION_STYLE
+    is_highlighted = any(name in highlight for name in edge.parts)
+    style = HIGHLIGHT_STYLE if is_highlighted else OPERATION_STYLE
     return pydot.Edge(
         source_name(edge.source), source_name(node), label=edge.operation, **style
     )

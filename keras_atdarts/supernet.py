@@ -10,15 +10,18 @@ import tensorflow as tf
 
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.blocks import ConvBN
+from keras_atdarts.cell_genotype import IDENTITY
+from keras_atdarts.cell_genotype import attention_of
 from keras_atdarts.cells import CELL_TYPES
 from keras_atdarts.cells import STEM_MULTIPLIER
-from keras_atdarts.cells import MixingWeights
 from keras_atdarts.cells import SearchCell
-from keras_atdarts.cells import cell_edges
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.cells import check_image_shape
 from keras_atdarts.classifier import Classifier
 from keras_atdarts.errors import InputError
+from keras_atdarts.mixing import MixingWeights
+from keras_atdarts.mixing import cell_edges
+from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 
 ALPHA_DEVIATION = 1e-3
@@ -39,6 +42,9 @@ class Supernet(keras.Model):
         num_cells: Integer, at least 3; those at one and two thirds reduce.
         operations: Name of a search space, or operation names.
         num_nodes: Integer, the intermediate nodes of a cell.
+        attention_placement: `"among_operations"`, as in the AT-DARTS paper, or
+            `"after_operations"`, as in Att-DARTS: every edge then chooses, with
+            alphas of their own, one attention operation or none to follow.
 
     Call arguments:
         inputs: Normalised images `(batch, height, width, channels)`.
@@ -69,6 +75,7 @@ class Supernet(keras.Model):
         num_cells=8,
         operations="at_darts",
         num_nodes=4,
+        attention_placement="among_operations",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -81,16 +88,23 @@ class Supernet(keras.Model):
         self.num_cells = num_cells
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
+        self.attention_placement = attention_placement
+        mixed, attention = place_attention(self.operations, attention_placement)
+        self.choices = dict.fromkeys(CELL_TYPES, mixed)
+        if attention:
+            choices = (IDENTITY, *attention)
+            self.choices |= {attention_of(each): choices for each in CELL_TYPES}
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
         )
         self.cells = [
             SearchCell(
                 plan.filters,
-                self.operations,
+                mixed,
                 num_nodes,
                 plan.reduction,
                 plan.after_reduction,
+                attention,
                 name=f"cell_{index}",
                 dtype=self.dtype_policy,
             )
@@ -115,12 +129,12 @@ class Supernet(keras.Model):
             cell.build(shapes)
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build(shapes[1])
-        self.alphas = [self._add_alphas(cell_type) for cell_type in CELL_TYPES]
+        self.alphas = [self._add_alphas(name) for name in self.choices]
 
-    def _add_alphas(self, cell_type):
+    def _add_alphas(self, name):
         return self.add_weight(
-            name=f"{cell_type}_alphas",
-            shape=(len(cell_edges(self.num_nodes)), len(self.operations)),
+            name=f"{name}_alphas",
+            shape=(len(cell_edges(self.num_nodes)), len(self.choices[name])),
             initializer=keras.initializers.RandomNormal(stddev=ALPHA_DEVIATION),
             autocast=False,
         )
@@ -133,13 +147,18 @@ class Supernet(keras.Model):
 
     def call(self, inputs, training=None):
         mixing = {
-            cell_type: MixingWeights(tf.convert_to_tensor(alphas), self.num_nodes)
-            for cell_type, alphas in zip(CELL_TYPES, self.alphas, strict=True)
+            name: MixingWeights(tf.convert_to_tensor(alphas), self.num_nodes)
+            for name, alphas in zip(self.choices, self.alphas, strict=True)
         }
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
-            weights = mixing[cell.cell_type]
-            states = [states[1], cell(states, weights=weights, training=training)]
+            outputs = cell(
+                states,
+                weights=mixing[cell.cell_type],
+                attention_weights=mixing.get(attention_of(cell.cell_type)),
+                training=training,
+            )
+            states = [states[1], outputs]
         return self.classifier(states[1])
 
     def compile(
@@ -253,15 +272,22 @@ class Supernet(keras.Model):
             metric.update_state(labels, logits)
 
     def labelled_alphas(self):
-        """Returns `{cell type: {(node, source): {operation: alpha}}}` as floats."""
+        """Returns `{cell type: {(node, source): {operation: alpha}}}` as floats.
+
+        With attention after operations, `"normal_attention"` and
+        `"reduction_attention"` stand beside the cell types; what they name are
+        attention operations and `"identity"`.
+        """
         return {
-            cell_type: {
-                edge: dict(zip(self.operations, row.tolist(), strict=True))
+            name: {
+                edge: dict(zip(choices, row.tolist(), strict=True))
                 for edge, row in zip(
                     cell_edges(self.num_nodes), np.asarray(alphas), strict=True
                 )
             }
-            for cell_type, alphas in zip(CELL_TYPES, self.alphas, strict=True)
+            for (name, choices), alphas in zip(
+                self.choices.items(), self.alphas, strict=True
+            )
         }
 
     def get_config(self):
@@ -272,6 +298,7 @@ class Supernet(keras.Model):
             "num_cells": self.num_cells,
             "operations": self.operations,
             "num_nodes": self.num_nodes,
+            "attention_placement": self.attention_placement,
         }
 
     def get_compile_config(self):

@@ -76,6 +76,19 @@ BAD = {
         [*SEARCH, "--operations", "darts", "channel_attention"],
         ["'darts'", "stands alone"],
     ),
+    "attention after nothing": (
+        [*SEARCH, "--operations", "none", "channel_attention"]
+        + ["--attention-placement", "after_operations"],
+        ["operation other than 'none' to follow"],
+    ),
+    "no attention after operations": (
+        [*SEARCH, "--operations", "darts", "--attention-placement", "after_operations"],
+        ["No attention could follow", "channel_attention"],
+    ),
+    "attention placement": (
+        [*SEARCH, "--attention-placement", "after"],
+        ["attention_placement", "among_operations, after_operations", "'after'"],
+    ),
     "only none": ([*SEARCH, "--operations", "none"], ["other than 'none'"]),
     "missing folder": ([*SEARCH, "--dataset", "{absent}"], ["{absent}", "exist"]),
     "empty folder": ([*SEARCH, "--dataset", "{empty}"], ["{empty}", "0 class folders"]),

@@ -11,6 +11,8 @@ from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
 from keras_atdarts.runs.callbacks import History
 from keras_atdarts.runs.callbacks import LatestNetwork
+from keras_atdarts.runs.callbacks import count_operation
+from keras_atdarts.runs.callbacks import describe_genotype
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.workdir import RunDirectory
 
@@ -68,6 +70,17 @@ def test_callbacks_record_every_epoch(tmp_path, capsys):
     assert bar < cells
     assert "node 1 = skip_connect(c_{k-1}) + max_pool_3x3(node 0)" in shown
     assert shown.index("[4 skip_connect]") < shown.index("[3 skip_connect]")
+
+
+def test_operations_are_counted_alone_and_with_attention():
+    edges = [("skip_connect", 0), ("skip_connect+channel_attention", 1)]
+    cell = CellGenotype([edges, [("sep_conv_3x3+channel_attention", 2)]], concat=[3])
+    assert count_operation(cell, "skip_connect") == 2
+    assert count_operation(cell, "channel_attention") == 2
+    assert count_operation(cell, "sep_conv_3x3") == 1
+    shown = describe_genotype(Genotype(cell, cell))
+    assert "node 1 = sep_conv_3x3+channel_attention(node 0)" in shown
+    assert shown.count("[2 skip_connect]") == 2
 
 
 def test_history_is_continued_in_the_order_of_its_columns(tmp_path):

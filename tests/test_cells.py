@@ -5,16 +5,18 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.blocks import SharedInput
-from keras_atdarts.cells import EdgeWeights
-from keras_atdarts.cells import MixedOperation
-from keras_atdarts.cells import MixingWeights
 from keras_atdarts.cells import SearchCell
-from keras_atdarts.cells import cell_edges
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.mixing import EdgeWeights
+from keras_atdarts.mixing import MixedAttention
+from keras_atdarts.mixing import MixedOperation
+from keras_atdarts.mixing import MixingWeights
+from keras_atdarts.mixing import cell_edges
 from keras_atdarts.network import derived_cell
 from keras_atdarts.operations import SEARCH_SPACES
+from keras_atdarts.operations import place_attention
 
 OPERATIONS = SEARCH_SPACES["at_darts"]
 NUM_EDGES = 14
@@ -27,6 +29,17 @@ CELL = CellGenotype(
         [("skip_connect", 0), ("sep_conv_5x5", 2)],
         [("dil_conv_3x3", 1), ("skip_connect", 3)],
         [("skip_connect", 1), ("sep_conv_3x3", 4)],
+    ],
+    concat=[2, 3, 4, 5],
+)
+
+
+ATTENDED_CELL = CellGenotype(
+    nodes=[
+        [("sep_conv_3x3+channel_attention", 0), ("dil_conv_5x5+spatial_attention", 1)],
+        [("skip_connect+spatial_attention", 0), ("sep_conv_5x5", 2)],
+        [("dil_conv_3x3", 1), ("skip_connect+channel_attention", 3)],
+        [("skip_connect", 1), ("sep_conv_3x3+spatial_attention", 4)],
     ],
     concat=[2, 3, 4, 5],
 )
@@ -75,17 +88,38 @@ def test_mixed_operation_sums_its_candidates():
         np.testing.assert_allclose(sum(terms[edge]), expected, rtol=1e-5, atol=1e-6)
 
 
-def one_hot_alphas(cell):
-    """Alphas that leave each edge of a cell its operation, other edges `none`."""
+def test_mixed_attention_sums_identity_and_gated_tensors():
+    layer = MixedAttention(["channel_attention", "spatial_attention"], 2, num_edges=2)
+    layer.build((None, 4, 4, 2))
+    terms = [[tf.constant(x)] * 2 for x in random_images((2, 2, 4, 4, 2))]
+    weights = [[0.5, 0.1], [0.2, 0.6], [0.3, 0.3]]
+    mixtures = layer(terms, weights=EdgeWeights(weights))
+    sums = [tf.add_n(of_edge) for of_edge in terms]
+    gates = [candidate.gate(sums) for candidate in layer.candidates]
+    for edge, x in enumerate(sums):
+        gate = sum(weights[1 + a][edge] * gates[a][edge] for a in range(2))
+        expected = (weights[0][edge] + gate) * x
+        np.testing.assert_allclose(sum(mixtures[edge]), expected, rtol=1e-5, atol=1e-6)
+
+
+def one_hot_weights(cell, names, part):
+    """Weights that leave each edge of a cell its choice, other edges the default.
+
+    Args:
+        cell: `CellGenotype`.
+        names: The names to choose from, the default first.
+        part: Integer, 0 for operations, 1 for the attention that follows.
+    """
     chosen = {
-        (node, edge.source): edge.operation
+        (node, edge.source): edge.parts[part]
         for node, edges in enumerate(cell.nodes)
         for edge in edges
+        if part < len(edge.parts)
     }
-    alphas = np.full((NUM_EDGES, len(OPERATIONS)), -1e4)
+    alphas = np.full((NUM_EDGES, len(names)), -1e4)
     for row, edge in enumerate(cell_edges(4)):
-        alphas[row, OPERATIONS.index(chosen.get(edge, "none"))] = 1e4
-    return alphas
+        alphas[row, names.index(chosen.get(edge, names[0]))] = 1e4
+    return MixingWeights(tf.constant(alphas), num_nodes=4)
 
 
 def copy_weights(search_cell, network_cell, cell):
@@ -93,14 +127,19 @@ def copy_weights(search_cell, network_cell, cell):
     for layer, number in zip(search_cell.input_layers, (0, 1), strict=True):
         copy_edge(layer, network_cell.get_layer(f"input_{number}"))
     for node, edges in enumerate(cell.nodes):
-        for index, (operation, source) in enumerate(edges):
-            mixed = search_cell.mixed_operations[source]
-            targets = [n for n, start in cell_edges(4) if start == source]
-            copy_edge(
-                mixed.candidates[OPERATIONS.index(operation)],
-                network_cell.get_layer(f"node_{node}_edge_{index}_{operation}"),
-                targets.index(node),
-            )
+        for index, edge in enumerate(edges):
+            operation, *attention = edge.parts
+            mixed = search_cell.mixed_operations[edge.source]
+            targets = [n for n, start in cell_edges(4) if start == edge.source]
+            name = "_".join((f"node_{node}_edge_{index}", *edge.parts))
+            layer = network_cell.get_layer(name)
+            if attention:
+                gates = search_cell.mixed_attentions[edge.source].candidates
+                gate = gates[search_cell.attention.index(*attention)]
+                copy_gate(gate, layer.gating, targets.index(node))
+                layer = layer.attended
+            candidate = mixed.candidates[search_cell.operations.index(operation)]
+            copy_edge(candidate, layer, targets.index(node))
 
 
 def copy_edge(candidate, layer, edge=0):
@@ -110,29 +149,43 @@ def copy_edge(candidate, layer, edge=0):
         weight.assign(value if value.shape == weight.shape else value[edge : edge + 1])
 
 
+def copy_gate(candidate, layer, edge):
+    """Of a gate's weights, the edge is the axis in which their shapes differ."""
+    for weight, stacked in zip(layer.weights, candidate.weights, strict=True):
+        value = stacked.numpy()
+        for axis, size in enumerate(weight.shape):
+            if value.shape[axis] != size:
+                value = np.take(value, [edge], axis)
+        weight.assign(value)
+
+
+@pytest.mark.parametrize("cell", [CELL, ATTENDED_CELL], ids=["plain", "attended"])
 @pytest.mark.parametrize("reduction", [False, True])
 @pytest.mark.parametrize("after_reduction", [False, True])
-def test_one_hot_alphas_make_the_derived_cell(reduction, after_reduction):
+def test_one_hot_alphas_make_the_derived_cell(reduction, after_reduction, cell):
     size = 12 if after_reduction else 6
     inputs = [
         tf.constant(random_images((4, size, size, 5), "float64")),
         tf.constant(random_images((4, 6, 6, 7), "float64")),
     ]
+    placement = "after_operations" if cell is ATTENDED_CELL else "among_operations"
+    mixed, attention = place_attention(OPERATIONS, placement)
     search_cell = SearchCell(
-        FILTERS, OPERATIONS, 4, reduction, after_reduction, dtype="float64"
+        FILTERS, mixed, 4, reduction, after_reduction, attention, dtype="float64"
     )
-    alphas = tf.constant(one_hot_alphas(CELL))
     search_cell.build([x.shape for x in inputs])
-    expected = search_cell(
-        inputs, weights=MixingWeights(alphas, num_nodes=4), training=True
-    )
+    weights = {"weights": one_hot_weights(cell, mixed, part=0)}
+    if attention:
+        choices = ("identity", *attention)
+        weights["attention_weights"] = one_hot_weights(cell, choices, part=1)
+    expected = search_cell(inputs, **weights, training=True)
     plan = cell_plan(3, FILTERS)[0]._replace(
         reduction=reduction, after_reduction=after_reduction
     )
     keras.config.set_dtype_policy("float64")
     try:
-        network_cell = derived_cell(CELL, plan, [x.shape[1:] for x in inputs])
-        copy_weights(search_cell, network_cell, CELL)
+        network_cell = derived_cell(cell, plan, [x.shape[1:] for x in inputs])
+        copy_weights(search_cell, network_cell, cell)
         outputs = network_cell(inputs, training=True)
     finally:
         keras.config.set_dtype_policy("float32")

@@ -117,6 +117,61 @@ def test_weights_too_small_for_a_float_are_still_compared():
     assert operations == {"sep_conv_3x3"}
 
 
+def attended(alphas, attention):
+    """Derives both cells from the same alphas of operations and of attention."""
+    genotype = derive_genotype(
+        {
+            "normal": alphas,
+            "reduction": alphas,
+            "normal_attention": attention,
+            "reduction_attention": attention,
+        }
+    )
+    assert genotype.normal == genotype.reduction
+    return genotype.normal
+
+
+def test_the_heaviest_attention_follows_and_the_identity_leaves_no_name():
+    alphas = {
+        (0, 0): edge(sep_conv_3x3=1.0),
+        (0, 1): edge(skip_connect=1.0),
+        (1, 0): edge(sep_conv_3x3=3.0),
+        (1, 1): edge(max_pool_3x3=2.0),
+        (1, 2): edge(skip_connect=0.5),
+    }
+    weak, strong = {"identity": 0.0, "a": -1.0, "b": 0.1}, {"identity": 9.0, "a": 0.0}
+    attention = {(0, 0): weak, (0, 1): strong, (1, 0): strong, (1, 1): weak}
+    # Attention never decides which edge is kept, however heavy it is.
+    attention[1, 2] = {"identity": 0.0, "a": 1e6}
+    assert attended(alphas, attention).nodes == (
+        (Edge("sep_conv_3x3+b", 0), Edge("skip_connect", 1)),
+        (Edge("sep_conv_3x3", 0), Edge("max_pool_3x3+b", 1)),
+    )
+
+
+def test_attention_between_equals_is_none_or_the_first_in_the_alphabet():
+    alphas = {(0, 0): edge(skip_connect=1.0), (0, 1): edge(skip_connect=1.0)}
+    for order in itertools.permutations(("identity", "a", "b")):
+        equal = dict.fromkeys(order, 0.5)
+        attention = {(0, 0): equal, (0, 1): {**equal, "identity": 0.0}}
+        assert attended(alphas, attention).nodes == (
+            (Edge("skip_connect", 0), Edge("skip_connect+a", 1)),
+        )
+
+
+@pytest.mark.parametrize(
+    ("alphas_of_edge", "message"),
+    [
+        ({"identity": 0.0, "a": math.nan}, "'a' is nan.*diverged"),
+        ({}, "normal cell: node 0: attention on source 1: is missing"),
+    ],
+)
+def test_unusable_alphas_of_attention_are_refused(alphas_of_edge, message):
+    alphas = {(0, 0): edge(), (0, 1): edge()}
+    with pytest.raises(InputError, match=message):
+        attended(alphas, {(0, 0): {"identity": 1.0}, (0, 1): alphas_of_edge})
+
+
 @pytest.mark.parametrize("edges_per_node", [1, 2, 3])
 def test_number_of_edges_per_node(edges_per_node):
     alphas = {(0, source): edge(skip_connect=0.1 * source) for source in range(2)}

@@ -141,6 +141,21 @@ def test_known_operations_are_checked_by_name():
         genotype.check_operations(known[:2])
 
 
+def test_an_operation_and_the_attention_after_it_are_checked_by_name():
+    attended = Edge("sep_conv_3x3+channel_attention", 1)
+    assert attended.parts == ("sep_conv_3x3", "channel_attention")
+    assert Edge("sep_conv_3x3", 1).parts == ("sep_conv_3x3",)
+    cell = CellGenotype([[attended]], concat=[2])
+    genotype = Genotype(cell, cell)
+    assert Genotype.from_json(genotype.to_json()) == genotype
+    assert "sep_conv_3x3+channel_attention <- c_{k-1}" in str(genotype)
+    genotype.check_operations(["sep_conv_3x3", "channel_attention"])
+    with pytest.raises(InputError, match="node 0: Unknown operation 'channel_att"):
+        genotype.check_operations(["sep_conv_3x3"])
+    with pytest.raises(InputError, match="node 0: Unknown operation 'sep_conv_3x3'"):
+        genotype.check_operations(["channel_attention"])
+
+
 def test_unknown_operation_of_a_file_is_refused_with_its_name(tmp_path):
     path = tmp_path / "genotype.json"
     Genotype.from_dict(genotype_dict()).save(path)

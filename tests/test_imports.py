@@ -19,6 +19,7 @@ LAYERS = (
     ("genotype",),
     ("derive", "plots", "attention"),
     ("operations",),
+    ("mixing",),
     ("cells",),
     ("supernet", "network"),
     ("runs",),

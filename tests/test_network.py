@@ -65,8 +65,9 @@ IMAGENET = {"input_shape": (224, 224, 3), "num_classes": 1000, "stem": "imagenet
 IMAGENET |= {"filters": 48, "num_cells": 14}
 
 
-# Of the reference, except for P-DARTS and PC-DARTS: their papers print 3.4 and
-# 3.6 million on CIFAR, and 5.3 million for the cell found on ImageNet.
+# Of the reference. Counted here: P-DARTS and PC-DARTS, whose papers print 3.4 and
+# 3.6 million on CIFAR and 5.3 million for the cell found on ImageNet, and the last
+# two with their heads.
 @pytest.mark.parametrize(
     "name, size, parameters, with_head",
     [
@@ -170,6 +171,36 @@ def test_published_genotypes_build_with_both_stems(name):
             Genotype.published(name), (size, size, 3), 5, 4, 3, stem=stem
         )
         assert network.output_shape == (None, 5)
+
+
+def attended(cell):
+    """Returns the cell with attention after all of its operations."""
+    nodes = [
+        [(f"{edge.operation}+{name}", edge.source) for edge in edges]
+        for edges, name in zip(
+            cell.nodes, ("channel_attention", "spatial_attention"), strict=True
+        )
+    ]
+    return CellGenotype(nodes, cell.concat)
+
+
+def test_attention_after_operations_fits_saves_and_is_dropped(tmp_path):
+    genotype = Genotype(attended(TINY.normal), attended(TINY.reduction))
+    network = build_network(genotype, (9, 8, 1), 3, 4, 3, drop_path=True)
+    normal = network.layers[2]
+    dropped = {layer.name for layer in normal.layers if isinstance(layer, DropPath)}
+    # With attention a skip connection is no identity any more.
+    assert "node_1_edge_1_drop_path" in dropped and len(dropped) == 4
+    network.compile(
+        keras.optimizers.SGD(0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    images = random_images((4, 9, 8, 1))
+    network.fit(images, np.array([0, 1, 2, 0]), verbose=0)
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_allclose(loaded(images), network(images), rtol=1e-5, atol=1e-6)
 
 
 def test_networks_draw_with_their_cells():

@@ -13,6 +13,7 @@ from keras_atdarts.operations import Operation
 from keras_atdarts.operations import base
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
+from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import register_operation
 from keras_atdarts.operations import resolve_operations
 
@@ -34,9 +35,13 @@ PARAMETERS = {
     ("spatial_attention", 1): 2 * 49 + 2,
     ("channel_attention", 2): 4 + 1 + 4 + 4 + 24,
     ("spatial_attention", 2): 2 * 49 + 2 + 24,
+    ("dil_conv_3x3+channel_attention", 1): 9 * 4 + 16 + 8 + 13,
+    ("skip_connect+spatial_attention", 2): 24 + 2 * 49 + 2,
 }
+ATTENDED = ("dil_conv_3x3+channel_attention", "skip_connect+spatial_attention")
 
-all_operations = pytest.mark.parametrize("name", operation_names())
+registered_operations = pytest.mark.parametrize("name", operation_names())
+all_operations = pytest.mark.parametrize("name", (*operation_names(), *ATTENDED))
 both_strides = pytest.mark.parametrize("strides", [1, 2])
 sizes = pytest.mark.parametrize("size", [(8, 8), (7, 10)], ids=["even", "odd"])
 
@@ -53,12 +58,11 @@ def parameters(layer):
 @both_strides
 @sizes
 def test_basics_of_derived_operations(name, strides, size, tmp_path):
-    layer_class = operations.operation_class(name)
     layer = build_operation(name, FILTERS, strides)
     config = layer.get_config()
     own = set(config) - {"name", "trainable", "dtype", "num_edges", "search"}
     check_layer(
-        layer_class,
+        type(layer),
         {key: config[key] for key in own},
         (2, *size, FILTERS),
         (2, *halved(size, strides), FILTERS),
@@ -112,8 +116,7 @@ def test_edges_do_not_depend_on_each_other(name, strides):
 
 @all_operations
 @both_strides
-def test_second_derivatives_exist(name, strides):
-    """The derivative of a gradient is that of numerical differences."""
+def test_second_derivatives_are_those_of_differences(name, strides):
     operation = build_operation(
         name, FILTERS, strides, num_edges=2, search=True, dtype="float64"
     )
@@ -175,7 +178,7 @@ def test_rows_then_columns_are_one_square_convolution():
     np.testing.assert_allclose(results[2], expected[:, ::2, ::2], rtol=1e-9, atol=1e-9)
 
 
-@all_operations
+@registered_operations
 def test_candidates_have_no_affine_outer_batch_norm(name):
     layer = build_operation(name, FILTERS, search=True, num_edges=2)
     layer.build((None, 8, 8, FILTERS))
@@ -218,6 +221,8 @@ def test_registering_one_class_is_all():
         np.testing.assert_allclose(layer(np.ones((1, 2, 2, 2))), 3.0)
         with pytest.raises(ValueError, match="exists already"):
             register_operation("scaled_identity")(ScaledIdentity)
+        with pytest.raises(ValueError, match=r"must not contain '\+'.*name='a\+b'"):
+            register_operation("a+b")(ScaledIdentity)
     finally:
         del base._REGISTRY["scaled_identity"]
 
@@ -242,6 +247,33 @@ def test_a_name_alone_is_the_space_and_among_others_the_operation():
     assert resolve_operations(["skip_connect"]) == ("skip_connect",)
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("name", ATTENDED)
+def test_attention_multiplies_the_operations_result(name, strides):
+    x = tf.constant(random_images((2, 6, 6, FILTERS)))
+    layer = build_operation(name, FILTERS, strides)
+    y = layer(x)
+    result = layer.attended(x)
+    [gate] = layer.gating.gate([result])
+    np.testing.assert_allclose(y, result * gate, rtol=1e-6, atol=1e-7)
+    assert not layer.is_identity
+
+
+def test_attention_is_placed_among_or_after_the_operations():
+    at_darts = resolve_operations("at_darts")
+    attention = operations.attention_names()
+    assert place_attention(at_darts, "among_operations") == (at_darts, ())
+    assert place_attention(at_darts, "after_operations") == (at_darts[:8], attention)
+    with pytest.raises(InputError, match="Did you mean 'after_operations'"):
+        place_attention(at_darts, "after_operation")
+    with pytest.raises(InputError, match="No attention could follow .*none, max_pool"):
+        place_attention(resolve_operations("darts"), "after_operations")
+    for names in (attention, ("none", *attention)):
+        assert place_attention(names, "among_operations") == (names, ())
+        with pytest.raises(InputError, match="operation other than 'none' to follow"):
+            place_attention(names, "after_operations")
+
+
 @pytest.mark.parametrize("space", operations.SEARCH_SPACES)
 def test_search_spaces_name_operations_once(space):
     names = resolve_operations(space)
@@ -251,6 +283,12 @@ def test_search_spaces_name_operations_once(space):
 def test_wrong_operations_are_named():
     with pytest.raises(InputError, match="Did you mean 'sep_conv_3x3'"):
         build_operation("sep_conv_3x", 4)
+    with pytest.raises(InputError, match="Unknown attention 'max_pool_3x3'"):
+        build_operation("skip_connect+max_pool_3x3", 4)
+    with pytest.raises(InputError, match="Did you mean 'sep_conv_3x3'"):
+        build_operation("sep_conv_3x+channel_attention", 4)
+    with pytest.raises(InputError, match="Unknown attention 'spatial_attention\\+"):
+        build_operation("skip_connect+spatial_attention+channel_attention", 4)
     with pytest.raises(InputError, match="Did you mean 'at_darts'"):
         resolve_operations("at_dart")
     with pytest.raises(InputError, match="'darts' is a search space and stands alone"):

@@ -25,10 +25,11 @@ def attention_cell():
     return CellGenotype(
         nodes=[
             [("channel_attention", 0), ("sep_conv_3x3", 1)],
+            [("sep_conv_5x5+channel_attention", 0), ("skip_connect", 2)],
             [("avg_pool_3x3", 0), ("avg_pool_3x3", 0)],
             [("channel_attention", 2), ("spatial_attention", 1), ("skip_connect", 3)],
         ],
-        concat=[3, 4],
+        concat=[4, 5],
     )
 
 
@@ -71,8 +72,9 @@ def test_every_node_is_drawn_once_and_coloured_by_its_role():
     nodes = [(node.get_name().strip('"'), node) for node in graph.get_nodes()]
     drawn = [(name, node.get("fillcolor")) for name, node in nodes if name != "node"]
     names, colours = zip(*drawn, strict=True)
-    assert names == ("c_{k-2}", "c_{k-1}", "node 0", "node 1", "node 2", "c_k")
-    roles = (colours[:2], colours[2:5], colours[5:])
+    nodes = [f"node {node}" for node in range(4)]
+    assert names == ("c_{k-2}", "c_{k-1}", *nodes, "c_k")
+    roles = (colours[:2], colours[2:6], colours[6:])
     assert [len(set(role)) for role in roles] == [1, 1, 1]
     assert len(set(colours)) == 3
     assert graph.get("label") == "a title"
@@ -86,7 +88,7 @@ def test_highlighted_operations_and_only_these_stand_out():
     for edge in graph.get_edges():
         if edge.get("label"):
             style = (edge.get("color"), edge.get("penwidth"), edge.get("fontname"))
-            styles[edge.get("label") in names].add(style)
+            styles["attention" in edge.get("label")].add(style)
     (highlighted,), (plain,) = styles[True], styles[False]
     assert all(a != b for a, b in zip(highlighted, plain, strict=True))
 

@@ -24,6 +24,7 @@ import scripts
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.operations import operation_names
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.search_config import SearchConfig
@@ -213,6 +214,23 @@ def test_search_on_a_set_of_tensorflow_datasets(tmp_path, capsys):
     assert Genotype.load(run.file(workdir.GENOTYPE))
     _, next_words = next_command(capsys.readouterr().out)
     assert "--dataset cifar10 --data-dir" in " ".join(next_words)
+
+
+def test_search_places_attention_after_operations(road, tmp_path, capsys):
+    words = [*scripts.SMALL, *scripts.SMALL_SPACE, "--dataset", road.images]
+    words += ["--attention-placement", "after_operations", "--epochs", 1]
+    assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0
+    run = RunDirectory(tmp_path / "run")
+    (epoch,) = run.read_json(workdir.ALPHAS)
+    kinds = ["normal", "reduction", "normal_attention", "reduction_attention"]
+    assert list(epoch["alphas"]) == kinds
+    genotype = Genotype.load(run.file(workdir.GENOTYPE), operation_names())
+    for cell_type, node, edge in genotype.operations():
+        alphas = epoch["alphas"][f"{cell_type}_attention"][f"{node}<-{edge.source}"]
+        assert set(alphas) == {"identity", "channel_attention"}
+        assert max(alphas, key=alphas.get) == (*edge.parts, "identity")[1]
+    name, words = next_command(capsys.readouterr().out)
+    assert scripts.run(name, *words, *scripts.SMALL, "--epochs", 1) == 0
 
 
 def test_interrupted_search_keeps_its_epochs(road, tmp_path):

@@ -5,8 +5,11 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.architect import FirstOrder
-from keras_atdarts.cells import cell_edges
+from keras_atdarts.derive import derive_genotype
 from keras_atdarts.errors import InputError
+from keras_atdarts.mixing import cell_edges
+from keras_atdarts.network import build_network
+from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import Adam
@@ -14,6 +17,7 @@ from keras_atdarts.supernet import Supernet
 
 IMAGE_SHAPE = (9, 8, 1)  # Odd, not square, grey.
 NUM_CLASSES = 3
+SMALL_SPACE = ("none", "skip_connect", "sep_conv_3x3")
 
 
 def make_supernet(**kwargs):
@@ -100,6 +104,28 @@ class FrozenAfterUse(SGD):
         self.spoiled = any(np.isnan(gradient).any() for gradient in grads)
 
 
+def test_the_gradient_of_attention_after_operations_is_that_of_the_loss():
+    supernet = make_supernet(
+        operations=(*SMALL_SPACE, *attention_names()),
+        attention_placement="after_operations",
+        dtype="float64",
+    )
+    supernet.compile(SGD(0.1), SGD(0.1))
+    data = batch(1, "float64")
+    gradients, _ = FirstOrder().gradients(supernet, None, data)
+    assert len(gradients) == 4
+    for alpha, gradient in zip(supernet.alphas, gradients, strict=True):
+        direction = random_images(alpha.shape, "float64")
+        start, step = alpha.numpy().copy(), 1e-5
+        losses = []
+        for sign in (1, -1):
+            alpha.assign(start + sign * step * direction)
+            losses.append(float(supernet.loss_and_logits(data)[0]))
+        alpha.assign(start)
+        slope = (losses[0] - losses[1]) / (2 * step)
+        np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-5)
+
+
 def test_fit_learns_and_saves_everything(tmp_path):
     supernet = make_supernet(operations=["none", "skip_connect", "sep_conv_3x3"])
     supernet.compile(
@@ -123,6 +149,71 @@ def test_fit_learns_and_saves_everything(tmp_path):
         strict=True,
     ):
         np.testing.assert_array_equal(own.numpy(), restored.numpy())
+
+
+def body(supernet):
+    """The layers that a supernet with attention after operations has as well."""
+    yield from (supernet.stem, supernet.classifier)
+    for cell in supernet.cells:
+        yield from (*cell.input_layers, *cell.mixed_operations)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_identity_after_operations_is_no_attention(training):
+    plain = make_supernet(operations=SMALL_SPACE, dtype="float64")
+    attended = make_supernet(
+        operations=(*SMALL_SPACE, *attention_names()),
+        attention_placement="after_operations",
+        dtype="float64",
+    )
+    for own, other in zip(body(attended), body(plain), strict=True):
+        own.set_weights(other.get_weights())
+    for own, other in zip(attended.alphas[:2], plain.alphas, strict=True):
+        own.assign(other)
+    images = batch(0, "float64")[0]
+    expected = plain(images, training=training)
+    # Where nothing is decided, gates at work change the logits.
+    assert np.max(np.abs(attended(images, training=training) - expected)) > 1e-3
+    for alphas in attended.alphas[2:]:
+        alphas.assign(np.array([[0.0, -np.inf, -np.inf]] * 14))
+    logits = attended(images, training=training)
+    np.testing.assert_allclose(logits, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_attention_after_operations_is_searched_saved_and_derived(tmp_path):
+    supernet = make_supernet(
+        operations=(*SMALL_SPACE, "channel_attention"),
+        num_nodes=2,
+        attention_placement="after_operations",
+    )
+    assert [alpha.name for alpha in supernet.alphas] == [
+        "normal_alphas",
+        "reduction_alphas",
+        "normal_attention_alphas",
+        "reduction_attention_alphas",
+    ]
+    supernet.compile(SGD(0.05), Adam(0.01))
+    before = values(supernet.alphas)
+    data = tf.data.Dataset.from_tensors((batch(0), batch(1))).repeat()
+    supernet.fit(data, epochs=1, steps_per_epoch=2, verbose=0)
+    assert all(changed(before, supernet.alphas))
+    supernet.alphas[2].assign([[0.0, 1.0]] * 5)
+    supernet.alphas[3].assign([[1.0, 0.0]] * 5)
+    labelled = supernet.labelled_alphas()
+    assert labelled["normal_attention"][1, 2] == {"identity": 0, "channel_attention": 1}
+
+    supernet.save(tmp_path / "supernet.keras")
+    loaded = keras.saving.load_model(tmp_path / "supernet.keras")
+    assert loaded.labelled_alphas() == labelled
+    np.testing.assert_allclose(loaded(batch()[0]), supernet(batch()[0]), rtol=1e-5)
+
+    genotype = derive_genotype(loaded.labelled_alphas())
+    parts = {edge.parts[1:] for edges in genotype.normal.nodes for edge in edges}
+    assert parts == {("channel_attention",)}
+    parts = {edge.parts[1:] for edges in genotype.reduction.nodes for edge in edges}
+    assert parts == {()}
+    network = build_network(genotype, IMAGE_SHAPE, NUM_CLASSES, 4, 3)
+    assert network(batch()[0]).shape == (6, NUM_CLASSES)
 
 
 def test_mixed_precision_keeps_alphas_and_logits_in_float32():
@@ -179,3 +270,5 @@ def test_unusable_sizes_are_refused():
         Supernet(3, filters=4, num_cells=3, num_nodes=0)
     with pytest.raises(InputError, match="Did you mean 'darts'"):
         Supernet(3, filters=4, num_cells=3, operations="dart")
+    with pytest.raises(InputError, match="No attention could follow"):
+        Supernet(3, 4, 3, "darts", attention_placement="after_operations")

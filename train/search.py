@@ -25,6 +25,7 @@ from keras_atdarts.derive import derive_genotype
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
+from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.optimizers import Adam
@@ -54,7 +55,7 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(SearchConfig, arguments)
     # Before the data, which may have to be downloaded.
-    resolve_operations(config.operations)
+    place_attention(resolve_operations(config.operations), config.attention_placement)
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
     strategy = make_strategy(config.devices)
@@ -111,7 +112,11 @@ def prepare(config, dataset):
     if config.steps_per_epoch is not None:
         steps = min(steps, config.steps_per_epoch)
     supernet = Supernet(
-        dataset.num_classes, config.filters, config.num_cells, config.operations
+        dataset.num_classes,
+        config.filters,
+        config.num_cells,
+        config.operations,
+        attention_placement=config.attention_placement,
     )
     supernet.build((None, *dataset.image_shape))
     supernet.compile(weight_optimizer(config, steps), alpha_optimizer(config))

@@ -1,4 +1,4 @@
-"""The attention operations.
+"""The attention operations, as candidates and after other operations.
 
 Reference:
     Shin, Bae, A New Neural Architecture Search Using Self-Attention Operation,
@@ -10,7 +10,19 @@ import keras
 from keras_atdarts.attention import ChannelGate
 from keras_atdarts.attention import SpatialGate
 from keras_atdarts.operations.base import Operation
+from keras_atdarts.operations.base import operation_class
+from keras_atdarts.operations.base import operation_names
 from keras_atdarts.operations.base import register_operation
+from keras_atdarts.operations.base import scaled
+
+
+def attention_names():
+    """Returns the names of the operations that are attention, as a sorted tuple."""
+    return tuple(
+        name
+        for name in operation_names()
+        if issubclass(operation_class(name), AttentionOperation)
+    )
 
 
 class AttentionOperation(Operation):
@@ -19,8 +31,6 @@ class AttentionOperation(Operation):
     In the supernet the result is normalised as the pools are: a gate near one
     half is otherwise a scaled skip connection and joins its collapse.
     """
-
-    is_attention = True
 
     def make_gate(self):
         """Returns the layer that computes the gates of all edges."""
@@ -37,10 +47,24 @@ class AttentionOperation(Operation):
         inputs = [shared.x]
         if self.strides == 2:
             inputs = self.reduce.reduce(shared, training=training)
-        gates = self.gate(inputs, training=training)
-        if len(inputs) == 1:
-            inputs = inputs * self.num_edges
-        return [x * gate for x, gate in zip(inputs, gates, strict=True)]
+        return self.attend(inputs, training=training)
+
+    def attend(self, tensors, weights=None, training=None):
+        """Multiplies tensors by their gates.
+
+        Args:
+            tensors: List of one tensor for each edge, or of one for all edges.
+            weights: Optional list of `num_edges` scalar tensors that multiply the
+                results.
+            training: Boolean, as for batch norm.
+
+        Returns:
+            List of `num_edges` tensors.
+        """
+        gates = scaled(self.gate(tensors, training=training), weights)
+        if len(tensors) == 1:
+            tensors = tensors * self.num_edges
+        return [x * gate for x, gate in zip(tensors, gates, strict=True)]
 
 
 @register_operation("channel_attention")

@@ -6,6 +6,7 @@ from keras_atdarts.blocks import EdgeLayer
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.blocks import strided_shape
+from keras_atdarts.cell_genotype import FOLLOWED_BY
 from keras_atdarts.errors import unknown_name
 
 _REGISTRY = {}
@@ -19,8 +20,13 @@ def register_operation(name, **arguments):
         **arguments: Given to the class beside `filters` and `strides`.
 
     Raises:
-        ValueError: The name is taken.
+        ValueError: The name is taken, or would be read as two names.
     """
+    if FOLLOWED_BY in name:
+        raise ValueError(
+            f"An operation's name must not contain '{FOLLOWED_BY}', which stands "
+            f"before the attention that follows it. Received: name='{name}'"
+        )
 
     def register(operation_class):
         if name in _REGISTRY:
@@ -41,32 +47,14 @@ def operation_names():
 
 def operation_class(name):
     """Returns the class behind a name; `InputError` if there is none."""
+    return registered_operation(name)[0]
+
+
+def registered_operation(name):
+    """Returns the class behind a name and the arguments registered with it."""
     if name not in _REGISTRY:
         raise unknown_name("operation", name, _REGISTRY)
-    return _REGISTRY[name][0]
-
-
-def attention_names():
-    """Returns the names of the operations that are attention, as a sorted tuple."""
-    names = operation_names()
-    return tuple(name for name in names if operation_class(name).is_attention)
-
-
-def build_operation(operation, filters, strides=1, **kwargs):
-    """Returns a new `Operation` layer.
-
-    Args:
-        operation: String, a registered name.
-        filters: Integer, the channels of input and output.
-        strides: Integer, 1, or 2 to halve height and width.
-        **kwargs: Further arguments of `Operation`.
-
-    Raises:
-        InputError: The name is not registered.
-    """
-    layer_class = operation_class(operation)
-    arguments = _REGISTRY[operation][1]
-    return layer_class(filters=filters, strides=strides, **arguments, **kwargs)
+    return _REGISTRY[name]
 
 
 class Operation(EdgeLayer):
@@ -95,7 +83,6 @@ class Operation(EdgeLayer):
     """
 
     has_weights = True  # Otherwise all edges share one result.
-    is_attention = False
     is_identity = False
     is_zero = False
 

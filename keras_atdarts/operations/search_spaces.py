@@ -1,13 +1,18 @@
-"""Named sets of operations to search.
+"""Named sets of operations to search, and where attention stands among them.
 
 `darts` and `at_darts` are the spaces of the two papers; `channel_attention` and
 `spatial_attention` add only one attention to DARTS' operations. `no_none` is
 DARTS' without `none`, which in the end is never chosen but takes weight from
 the operations that are.
+
+Reference:
+    Nakai, Matsubara, Uehara, Att-DARTS, IJCNN 2020,
+    https://github.com/chomin/Att-DARTS: attention after the operations.
 """
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.operations.attention import attention_names
 from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names
 
@@ -28,6 +33,7 @@ SEARCH_SPACES = {
     "spatial_attention": (*DARTS, "spatial_attention"),
     "no_none": tuple(name for name in DARTS if name != "none"),
 }
+ATTENTION_PLACEMENTS = ("among_operations", "after_operations")
 
 
 def resolve_operations(names):
@@ -70,3 +76,37 @@ def _check_operation(name):
         )
     known = (*operation_names(), *SEARCH_SPACES)
     raise unknown_name("operation or search space", name, known)
+
+
+def place_attention(operations, placement):
+    """Returns what an edge mixes first, and the attention it then chooses from.
+
+    Args:
+        operations: Tuple of operation names, see `resolve_operations`.
+        placement: `"among_operations"`, where attention is an operation like the
+            others, or `"after_operations"`, where it follows their mixture.
+
+    Returns:
+        Two tuples of names; the second is empty with `"among_operations"`.
+
+    Raises:
+        InputError: The placement is unknown, or nothing is left to choose from
+            before or after.
+    """
+    if placement not in ATTENTION_PLACEMENTS:
+        raise unknown_name("attention placement", placement, ATTENTION_PLACEMENTS)
+    if placement == "among_operations":
+        return operations, ()
+    attention = tuple(name for name in operations if name in attention_names())
+    others = tuple(name for name in operations if name not in attention)
+    if not attention:
+        raise InputError(
+            f"No attention could follow the operations {', '.join(operations)}. Add "
+            f"{' or '.join(attention_names())}, or place attention among_operations."
+        )
+    if all(operation_class(name).is_zero for name in others):
+        raise InputError(
+            "Attention must have an operation other than 'none' to follow. Received: "
+            f"{', '.join(operations)}. Add one, or place attention among_operations."
+        )
+    return others, attention

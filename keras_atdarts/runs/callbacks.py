@@ -72,10 +72,10 @@ class GenotypeHistory(keras.callbacks.Callback):
     """Derives and records a genotype at the end of each epoch of a search.
 
     The run's `alphas.json` holds a list with one entry per finished epoch: its
-    number as in the history, from 0, the alphas (`"0<-1"` is the edge to node 0
-    from source 1) and the genotype they give. The genotype of the last finished
-    epoch is in `genotype.json` and in the attribute `genotype`. So an
-    interrupted search leaves all that it finished.
+    number as in the history, from 0, the alphas (see `Supernet.labelled_alphas`;
+    `"0<-1"` is the edge to node 0 from source 1) and the genotype they give. The
+    genotype of the last finished epoch is in `genotype.json` and in the attribute
+    `genotype`. So an interrupted search leaves all that it finished.
 
     Args:
         run: A `RunDirectory`.
@@ -134,5 +134,5 @@ def describe_cell(cell):
 
 
 def count_operation(cell, operation):
-    """Returns on how many edges of a cell `operation` stands."""
-    return sum(edge.operation == operation for edges in cell.nodes for edge in edges)
+    """Returns on how many edges of a cell `operation` stands, alone or attended."""
+    return sum(operation in edge.parts for edges in cell.nodes for edge in edges)

@@ -7,6 +7,7 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.operations import ATTENTION_PLACEMENTS
 from keras_atdarts.runs.settings import number
 from keras_atdarts.runs.settings import one_of
 from keras_atdarts.runs.settings import setting
@@ -73,6 +74,13 @@ class SearchConfig(TrainingConfig):
         several(text()),
         "supernet",
         "what every edge of a cell can be: operations, or a named set of them",
+    )
+    attention_placement: str = setting(
+        "among_operations",
+        one_of(*ATTENTION_PLACEMENTS),
+        "supernet",
+        "attention as operations among the others, or as a choice of its own that "
+        "follows them on every edge",
     )
     filters: int = setting(16, whole_number(1), "supernet", FILTERS_HELP)
     num_cells: int = setting(8, whole_number(3), "supernet", CELLS_HELP)

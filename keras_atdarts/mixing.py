@@ -1,0 +1,201 @@
+"""The mixtures on the edges of a search cell, and the weights they are mixed by.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
+    section 2.2
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_atdarts.blocks import SharedInput
+from keras_atdarts.genotype import NUM_INPUTS
+from keras_atdarts.operations import build_operation
+from keras_atdarts.operations.base import scaled
+
+
+def cell_edges(num_nodes):
+    """Returns the edges `(node, source)` of a cell, node by node.
+
+    Sources 0 and 1 are the cell's inputs, source `2 + i` is node `i`.
+    """
+    return [
+        (node, source)
+        for node in range(num_nodes)
+        for source in range(NUM_INPUTS + node)
+    ]
+
+
+class EdgeWeights:
+    """The weights of all operations on the edges that leave one node.
+
+    Not tensors but an object, so that Keras hands them to layers as they are, in
+    float32 also under mixed precision.
+
+    Args:
+        of_operations: For each operation an iterable of scalar tensors, one per
+            edge.
+    """
+
+    def __init__(self, of_operations):
+        self.of_operations = [list(weights) for weights in of_operations]
+
+
+class MixingWeights:
+    """The softmaxed alphas of one cell type.
+
+    Args:
+        alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
+        num_nodes: Integer.
+    """
+
+    def __init__(self, alphas, num_nodes):
+        weights = tf.nn.softmax(alphas, axis=-1)
+        num_edges, num_operations = weights.shape
+        flat = tf.unstack(tf.reshape(weights, [-1]), num_edges * num_operations)
+        self._of_edge = {
+            edge: flat[i * num_operations : (i + 1) * num_operations]
+            for i, edge in enumerate(cell_edges(num_nodes))
+        }
+
+    def leaving(self, source):
+        """Returns the `EdgeWeights` of the edges that leave a source."""
+        edges = [
+            weights for (_, start), weights in self._of_edge.items() if start == source
+        ]
+        return EdgeWeights(zip(*edges, strict=True))
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class MixedOperation(keras.layers.Layer):
+    """All candidate operations on the edges that leave one node.
+
+    DARTS mixes per edge. The edges that leave a node read the same tensor, so
+    that they are computed together here and share what does not depend on their
+    weights; with `num_edges=1` this is the mixed operation of the paper.
+
+    Args:
+        operations: Tuple of operation names.
+        filters: Integer, the channels of input and output.
+        strides: Integer, 1, or 2 to halve height and width.
+        num_edges: Integer, how many edges leave the node.
+
+    Call arguments:
+        inputs: Tensor `(batch, height, width, filters)`.
+        weights: `EdgeWeights` of the operations.
+        training: Boolean, as for batch norm.
+
+    Input shape:
+        `(batch, height, width, filters)`.
+
+    Output shape:
+        List of `num_edges` lists of tensors
+        `(batch, ceil(height / strides), ceil(width / strides), filters)`, whose
+        sum is the mixture on the edge. The sum is left to the node, which adds
+        up all its edges at once.
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
+    """
+
+    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
+        super().__init__(**kwargs)
+        self.operations = tuple(operations)
+        self.filters = filters
+        self.strides = strides
+        self.num_edges = num_edges
+        self.candidates = [
+            build_operation(
+                name,
+                filters,
+                strides,
+                num_edges=num_edges,
+                search=True,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name in self.operations
+        ]
+
+    def build(self, input_shape):
+        for candidate in self.candidates:
+            candidate.build(input_shape)
+
+    def call(self, inputs, weights, training=None):
+        shared = SharedInput(inputs)
+        terms = [
+            candidate.mix(shared, of_operation, training)
+            for candidate, of_operation in zip(
+                self.candidates, weights.of_operations, strict=True
+            )
+            if not candidate.is_zero  # Its weight counts in the softmax only.
+        ]
+        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "operations": self.operations,
+            "filters": self.filters,
+            "strides": self.strides,
+            "num_edges": self.num_edges,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class MixedAttention(keras.layers.Layer):
+    """The identity and all attention operations, after a `MixedOperation`.
+
+    No batch norm follows: the mixture before is made of normalised results, and
+    with the identity among the choices it is to stay what it is.
+
+    Args:
+        attention: Tuple of the names of attention operations.
+        filters: Integer, the channels of input and output.
+        num_edges: Integer, how many edges leave the node.
+
+    Call arguments:
+        mixtures: What a `MixedOperation` returns.
+        weights: `EdgeWeights` of the identity and of the attention operations.
+        training: Boolean, as for batch norm.
+
+    Output shape:
+        List of `num_edges` lists of tensors `(batch, height, width, filters)`,
+        whose sum is the mixture on the edge.
+
+    Reference:
+        Nakai, Matsubara, Uehara, Att-DARTS, IJCNN 2020,
+        https://github.com/chomin/Att-DARTS
+    """
+
+    def __init__(self, attention, filters, num_edges=1, **kwargs):
+        super().__init__(**kwargs)
+        self.attention = tuple(attention)
+        self.filters = filters
+        self.num_edges = num_edges
+        self.candidates = [
+            build_operation(
+                name, filters, num_edges=num_edges, name=name, dtype=self.dtype_policy
+            )
+            for name in self.attention
+        ]
+
+    def build(self, input_shape):
+        for candidate in self.candidates:
+            candidate.build(input_shape)
+
+    def call(self, mixtures, weights, training=None):
+        tensors = [tf.add_n(of_edge) for of_edge in mixtures]
+        of_identity, *of_attention = weights.of_operations
+        terms = [scaled(tensors, of_identity)]
+        for candidate, of_candidate in zip(self.candidates, of_attention, strict=True):
+            terms.append(candidate.attend(tensors, of_candidate, training))
+        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "attention": self.attention,
+            "filters": self.filters,
+            "num_edges": self.num_edges,
+        }
