@@ -15,6 +15,8 @@ from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.runs.words import flag_name
+from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)
@@ -23,6 +25,8 @@ FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(
 
 
 def field_name(value):
+    if isinstance(value, str):
+        return value
     return value.name if isinstance(value, dataclasses.Field) else value.__name__
 
 
@@ -47,14 +51,6 @@ def another_value(field, value):
         if kind.accepts(candidate) and candidate != value:
             return candidate
     raise AssertionError(f"no other value known for {field.name}")
-
-
-def as_flags(field, value):
-    flag = field.name.replace("_", "-")
-    if isinstance(value, bool):
-        return ["--" + flag if value else "--no-" + flag]
-    words = value if isinstance(value, tuple) else (value,)
-    return ["--" + flag, *map(str, words)]
 
 
 @pytest.mark.parametrize(("config_class", "name"), PRESETS)
@@ -86,9 +82,52 @@ def test_paper_presets_are_those_of_the_paper():
 def test_every_flag_overrides_every_preset(config_class, field):
     for name in config_class.presets:
         preset = config_class.preset(name)
-        value = another_value(field, getattr(preset, field.name))
-        received = parse(config_class, "--preset", name, *as_flags(field, value))
-        assert received == dataclasses.replace(preset, **{field.name: value})
+        values = {
+            **config_class.conditions(field.name),
+            field.name: another_value(field, getattr(preset, field.name)),
+        }
+        words = [word for pair in values.items() for word in flag_words(*pair)]
+        received = parse(config_class, "--preset", name, *words)
+        assert received == dataclasses.replace(preset, **values)
+
+
+@pytest.mark.parametrize(("config_class", "name"), PRESETS)
+def test_preset_states_only_what_counts(config_class, name):
+    config = config_class.preset(name)
+    assert all(map(config.counts, config_class.presets[name]))
+
+
+CONDITIONS = [
+    (config, field, other)
+    for config, field in FIELDS
+    for other in config.conditions(field.name)
+]
+
+
+@pytest.mark.parametrize(("config_class", "field", "other"), CONDITIONS, ids=field_name)
+def test_flag_that_would_not_count_is_refused(config_class, field, other):
+    needed = config_class.conditions(field.name)
+    fields = config_class.__dataclass_fields__
+    value = another_value(field, getattr(config_class(), field.name))
+    wrong = another_value(fields[other], needed[other])
+    values = {**needed, other: wrong, field.name: value}
+    words = [word for pair in values.items() for word in flag_words(*pair)]
+    with pytest.raises(InputError) as error:
+        parse(config_class, *words)
+    flags = " ".join(flag_words(other, needed[other]))
+    assert str(error.value) == (
+        f"{flag_name(field.name)} only counts with {flags}; received "
+        f"{' '.join(flag_words(other, wrong))}. Leave it out, or give {flags}."
+    )
+
+
+def test_refused_setting_says_when_its_preset_decided():
+    expected = (
+        "--auxiliary-weight only counts with --auxiliary; the preset quick has "
+        "--no-auxiliary. Leave it out, or give --auxiliary."
+    )
+    with pytest.raises(InputError, match=f"^{expected}$"):
+        RetrainConfig.preset("quick", auxiliary_weight=0.4)
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -111,8 +150,11 @@ def test_help_names_every_setting_and_the_presets_values(config_class, capsys):
     assert exit_info.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     for field in dataclasses.fields(config_class):
-        assert f"--{field.name.replace('_', '-')} " in shown
-        assert " ".join(field.metadata["help"].split()) in shown
+        assert f"{flag_name(field.name)} " in shown
+        described = " ".join(field.metadata["help"].split())
+        for condition in field.metadata["only_with"].items():
+            described += f"; only with {' '.join(flag_words(*condition))}"
+        assert described in shown
     assert "(cifar10)" in shown and "(128)" in shown
 
 

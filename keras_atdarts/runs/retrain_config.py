@@ -73,7 +73,11 @@ class RetrainConfig(TrainingConfig):
         "train with a second classifier at two thirds of the cells",
     )
     auxiliary_weight: float = setting(
-        0.4, number(minimum=0), "network", "weight of the loss of that classifier"
+        0.4,
+        number(minimum=0),
+        "network",
+        "weight of the loss of that classifier",
+        only_with={"auxiliary": True},
     )
     epochs: int = setting(
         600, whole_number(1), "training", "passes over the training images"
