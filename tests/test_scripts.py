@@ -25,6 +25,7 @@ from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.runs import workdir
+from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
@@ -264,6 +265,38 @@ def test_interrupted_retraining_keeps_the_network(road, tmp_path, monkeypatch, c
     assert capsys.readouterr().err.strip() == expected
     network = keras.saving.load_model(tmp_path / "net" / workdir.NETWORK)
     assert network.output.shape == (None, 3)
+
+
+@pytest.mark.parametrize("preset", SearchConfig.presets)
+def test_every_search_names_a_retraining_that_exists(preset, tmp_path):
+    script = scripts.load("search.py")
+    config = SearchConfig.preset(preset, batch_size=32)
+    command = script.retrain_command(config, preset, RunDirectory(tmp_path))
+    words = shlex.split(command)[2:]
+    arguments = scripts.load("retrain.py").parse_arguments(words)
+    retrain = config_from_arguments(RetrainConfig, arguments)
+    assert (retrain.dataset, retrain.batch_size) == (config.dataset, 32)
+    assert retrain.epochs == RetrainConfig.preset(preset.split("-")[0]).epochs
+
+
+def test_alphas_learn_as_their_settings_say():
+    make = scripts.load("search.py").alpha_optimizer
+    betas = SearchConfig(alpha_betas=(0.8, 0.95), alpha_learning_rate=0.25)
+    adam = make(betas, steps=7).get_config()
+    assert (adam["beta_1"], adam["beta_2"], adam["learning_rate"]) == (0.8, 0.95, 0.25)
+    assert adam["coupled_weight_decay"] == 1e-3
+    falling = SearchConfig(
+        alpha_optimizer="sgd",
+        alpha_momentum=0.5,
+        alpha_weight_decay=0.25,
+        alpha_learning_rate=0.1,
+        alpha_learning_rate_min=0.02,
+        epochs=2,
+    )
+    sgd = make(falling, steps=7)
+    assert (sgd.momentum, sgd.coupled_weight_decay) == (0.5, 0.25)
+    rates = [float(sgd._learning_rate(step)) for step in (0, 6, 7)]
+    assert rates == pytest.approx([0.1, 0.1, 0.06])
 
 
 def attributes_of_config(*paths):

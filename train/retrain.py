@@ -8,7 +8,8 @@ would be choosing by the images that are to judge.
     python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
 
 Presets: quick takes minutes on two cores; cpu takes hours on two cores and gives
-a network to use; paper is the training of the AT-DARTS paper, for GPUs.
+a network to use; paper is the training of the AT-DARTS paper, darts that of DARTS,
+for GPUs.
 """
 
 import sys

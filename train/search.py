@@ -10,7 +10,7 @@ two cells, alphas.json how they came about, epoch by epoch.
 
 Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
 to an hour on two cores and finds a cell worth keeping; paper is the search of the
-AT-DARTS paper, for GPUs.
+AT-DARTS paper, darts and darts-second-order are those of DARTS, for GPUs.
 """
 
 import datetime
@@ -46,6 +46,7 @@ from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.supernet import Supernet
 
@@ -113,7 +114,7 @@ def prepare(config, dataset):
         dataset.num_classes, config.filters, config.num_cells, config.operations
     )
     supernet.build((None, *dataset.image_shape))
-    supernet.compile(weight_optimizer(config, steps), alpha_optimizer(config))
+    supernet.compile(weight_optimizer(config, steps), alpha_optimizer(config, steps))
     return supernet, split, steps
 
 
@@ -133,12 +134,15 @@ def weight_optimizer(config, steps):
     )
 
 
-def alpha_optimizer(config):
-    """Returns the optimizer of the alphas."""
+def alpha_optimizer(config, steps):
+    """Returns the optimizer of the alphas for epochs of `steps` steps."""
     rate, decay = config.alpha_learning_rate, config.alpha_weight_decay
+    if config.alpha_learning_rate_min is not None:
+        minimum = config.alpha_learning_rate_min
+        rate = EpochCosineDecay(rate, config.epochs, steps, minimum)
     if config.alpha_optimizer == "sgd":
-        return SGD(rate, config.momentum, coupled_weight_decay=decay)
-    return Adam(rate, coupled_weight_decay=decay)
+        return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
+    return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
 
 
 def search(supernet, config, dataset, split, steps, run):
@@ -172,11 +176,12 @@ def report(genotype, run):
 
 def retrain_command(config, preset, run):
     """Returns the command that retrains what this search found, on its data."""
+    retrain_preset = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
     return command_line(
         "retrain.py",
         "--genotype",
         run.file(workdir.GENOTYPE),
-        *(["--preset", preset] if preset != "quick" else []),
+        *(["--preset", retrain_preset] if preset != "quick" else []),
         *changed_flags(
             config,
             ("dataset", "data_dir", "image_size", "batch_size"),

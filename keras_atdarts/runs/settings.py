@@ -150,8 +150,15 @@ class Config:
 
     @classmethod
     def conditions(cls, name):
-        """Returns the values, by setting, beside which the setting `name` counts."""
-        return cls.__dataclass_fields__[name].metadata["only_with"]
+        """Returns the values, by setting, beside which the setting `name` counts.
+
+        Those settings have to count themselves, so their conditions come first.
+        """
+        own = cls.__dataclass_fields__[name].metadata["only_with"]
+        inherited = {}
+        for other in own:
+            inherited.update(cls.conditions(other))
+        return {**inherited, **own}
 
     def counts(self, name):
         """Whether the setting `name` decides anything in this configuration."""
