@@ -18,7 +18,7 @@ LAYERS = (
     ("cell_genotype", "blocks"),
     ("genotype",),
     ("derive", "plots", "attention"),
-    ("operations",),
+    ("operations", "random_genotype"),
     ("cells",),
     ("supernet", "network"),
     ("runs",),
@@ -31,6 +31,7 @@ WITHOUT_KERAS = (
     "cell_genotype",
     "genotype",
     "derive",
+    "random_genotype",
     "plots",
 )
 

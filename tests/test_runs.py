@@ -142,7 +142,7 @@ def test_flag_that_would_not_count_is_refused(config_class, field, other):
     )
     wrong = with_another_value(right, other)
     with pytest.raises(InputError) as error:
-        parse(config_class, *as_words(wrong, [*needed, field.name]))
+        parse(config_class, *as_words(wrong, [other, field.name]))
     expected, received = (" ".join(as_words(each, [other])) for each in (right, wrong))
     assert str(error.value) == (
         f"{flag_name(field.name)} only counts with {expected}; received {received}. "

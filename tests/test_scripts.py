@@ -3,7 +3,6 @@
 Each script gets the command that the one before it printed.
 """
 
-import ast
 import contextlib
 import dataclasses
 import io
@@ -29,6 +28,7 @@ from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 
 IMAGE_SHAPE = (13, 11, 3)  # Odd, not square, colour.
@@ -69,13 +69,14 @@ class Road:
     retrain: RunDirectory
     saved_model: pathlib.Path
     printed: dict
+    watches: dict
 
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
     place = tmp_path_factory.mktemp("road")
     images = write_images(place / "images")
-    printed = {}
+    printed, watches = {}, {}
 
     def run(name, words):
         output = io.StringIO()
@@ -87,13 +88,15 @@ def road(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         words = ["--dataset", "images", "--workdir", "runs/a", *SEARCH]
-        name, words = run("search.py", words)
-        name, words = run(name, [*words, *scripts.SMALL, "--epochs", "1"])
+        with scripts.watching("search.py") as watches["search.py"]:
+            name, words = run("search.py", words)
+        with scripts.watching("retrain.py") as watches["retrain.py"]:
+            name, words = run(name, [*words, *scripts.SMALL, "--epochs", "1"])
         name, words = run(name, words)
         name, words = run(name, words)
         assert (name, words[1:]) == ("predict.py", ["IMAGE", "..."])
     search, retrain = (RunDirectory(place / "runs" / name) for name in ("a", "a-net"))
-    return Road(images, search, retrain, place / words[0], printed)
+    return Road(images, search, retrain, place / words[0], printed, watches)
 
 
 @pytest.mark.parametrize(
@@ -299,19 +302,43 @@ def test_alphas_learn_as_their_settings_say():
     assert rates == pytest.approx([0.1, 0.1, 0.06])
 
 
-def attributes_of_config(*paths):
-    for path in paths:
-        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-                if part.value.id == "config":
-                    yield part.attr
+def uncounted_conditions(config):
+    """Returns the fewest sets of values beside which all that does not count does."""
+    runs = []
+    for field in dataclasses.fields(config):
+        needed = config.conditions(field.name)
+        if config.counts(field.name):
+            continue
+        for run in runs:
+            if all(run.get(name, value) == value for name, value in needed.items()):
+                run.update(needed)
+                break
+        else:
+            runs.append(dict(needed))
+    return runs
 
 
 @pytest.mark.parametrize(
-    ("name", "config_class"),
-    [("search.py", SearchConfig), ("retrain.py", RetrainConfig)],
+    ("name", "words"), [("search.py", []), ("retrain.py", ["--genotype", "DARTS_V2"])]
 )
-def test_every_setting_is_used(name, config_class):
-    package = scripts.FOLDER.parent / "keras_atdarts"
-    used = set(attributes_of_config(scripts.FOLDER / name, *package.rglob("*.py")))
-    assert {field.name for field in dataclasses.fields(config_class)} <= used
+def test_every_setting_that_counts_is_read(road, name, words, tmp_path):
+    watches = [road.watches[name]]
+    base = dataclasses.replace(
+        watches[0].config, dataset=str(road.images), epochs=1, steps_per_epoch=1
+    )
+    for number, values in enumerate(uncounted_conditions(base)):
+        config = dataclasses.replace(base, **values)
+        given = [
+            word
+            for field in dataclasses.fields(config)
+            if config.counts(field.name)
+            for word in flag_words(field.name, getattr(config, field.name))
+        ]
+        with scripts.watching(name) as watch:
+            run = ["--workdir", tmp_path / str(number), *words, *given]
+            assert scripts.run(name, *run) == 0
+        watches.append(watch)
+    for watch in watches:
+        assert watch.counting() <= watch.read
+    counted = set.union(*(watch.counting() for watch in watches))
+    assert counted == {field.name for field in dataclasses.fields(base)}

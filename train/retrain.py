@@ -36,6 +36,7 @@ from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
@@ -51,7 +52,7 @@ def main(argv=None):
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
     strategy = make_strategy(config.devices)
-    keras.utils.set_random_seed(config.seed)
+    fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     with strategy.scope():
         network, steps = prepare(config, genotype, dataset)

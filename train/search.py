@@ -7,6 +7,7 @@ two cells, alphas.json how they came about, epoch by epoch.
     python train/search.py
     python train/search.py --dataset my_photos/ --image-size 64 64 --preset cpu
     python train/search.py --dataset cifar10 --preset paper --workdir runs/paper
+    python train/search.py --strategy random --samples 8 --workdir runs/random
 
 Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
 to an hour on two cores and finds a cell worth keeping; paper is the search of the
@@ -17,7 +18,6 @@ import datetime
 import sys
 import textwrap
 
-import keras
 import numpy as np
 
 from keras_atdarts.data import load_dataset
@@ -34,6 +34,7 @@ from keras_atdarts.pipeline import search_batches
 from keras_atdarts.pipeline import search_split
 from keras_atdarts.pipeline import steps_per_epoch
 from keras_atdarts.plots import plot_genotype
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
@@ -41,6 +42,7 @@ from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
@@ -55,20 +57,39 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(SearchConfig, arguments)
     # Before the data, which may have to be downloaded.
-    resolve_operations(config.operations)
+    operations = resolve_operations(config.operations)
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
+    if config.strategy == "random":
+        run, genotype = draw(config, operations, arguments)
+    else:
+        run, genotype = learn(config, arguments)
+    with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
+        report(genotype, run)
+    print(f"Next: {retrain_command(config, arguments.preset, run)}")
+
+
+def draw(config, operations, arguments):
+    """Searches by chance; returns the run and the first genotype drawn."""
+    genotypes = random_genotypes(operations, config.samples, config.seed)
+    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
+    run.write_config(config)
+    run.write_genotypes(genotypes)
+    print(f"{len(genotypes)} drawn: {run.file(workdir.GENOTYPES)}")
+    return run, genotypes[0]
+
+
+def learn(config, arguments):
+    """Searches by gradients; returns the run and the genotype found."""
     prepare_runtime()
     strategy = make_strategy(config.devices)
-    keras.utils.set_random_seed(config.seed)
+    fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     with strategy.scope():
         supernet, split, steps = prepare(config, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     with saying_when_interrupted(run.finished):
-        genotype = search(supernet, config, dataset, split, steps, run)
-        report(genotype, run)
-    print(f"Next: {retrain_command(config, arguments.preset, run)}")
+        return run, search(supernet, config, dataset, split, steps, run)
 
 
 def parse_arguments(argv):

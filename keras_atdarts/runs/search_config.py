@@ -21,6 +21,7 @@ from keras_atdarts.runs.training_config import FILTERS_HELP
 from keras_atdarts.runs.training_config import WEIGHTS
 from keras_atdarts.runs.training_config import TrainingConfig
 from keras_atdarts.runs.training_config import check_falling
+from keras_atdarts.runs.words import flag_name
 
 SEARCH_PRESETS = {
     # python train/search.py
@@ -79,6 +80,10 @@ SEARCH_PRESETS = {
 # The preset of train/retrain.py for what a search found, where it is called otherwise.
 RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts"}
 
+# All other settings decide how a supernet is trained.
+OF_RANDOM_SEARCH = ("strategy", "samples", "operations", "seed")
+OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
+
 ALPHAS = "learning the alphas, how much each operation counts"  # Of --help.
 
 
@@ -88,6 +93,21 @@ class SearchConfig(TrainingConfig):
 
     presets = SEARCH_PRESETS
 
+    strategy: str = setting(
+        "gradient",
+        one_of("gradient", "random"),
+        "search",
+        "gradient learns which operations count; random draws genotypes, to compare "
+        f"with, and takes only {', '.join(map(flag_name, OF_RANDOM_SEARCH[1:]))} and, "
+        f"for the retraining it names, {', '.join(map(flag_name, OF_ITS_RETRAINING))}",
+    )
+    samples: int = setting(
+        1,
+        whole_number(1),
+        "search",
+        "how many different genotypes to draw; genotype.json is the first",
+        only_with={"strategy": "random"},
+    )
     weight_fraction: float = setting(
         0.5,
         number(above=0, below=1),
@@ -158,6 +178,13 @@ class SearchConfig(TrainingConfig):
         "learning rate the cosine ends at; none keeps that of the first epoch",
     )
     alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
+
+    @classmethod
+    def conditions(cls, name):
+        own = super().conditions(name)
+        if name in (*OF_RANDOM_SEARCH, *OF_ITS_RETRAINING):
+            return own
+        return {"strategy": "gradient", **own}
 
     def __post_init__(self):
         super().__post_init__()

@@ -94,6 +94,13 @@ class TrainingConfig(Config):
         "training",
         "decides the order of images, their augmentation and the initial values",
     )
+    deterministic: bool = setting(
+        False,
+        on_or_off(),
+        "training",
+        "the same results to the last bit from the same seed, machine and versions; "
+        "GPUs then take slower kernels, and refuse an operation that has none",
+    )
     momentum: float = setting(
         0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
     )
