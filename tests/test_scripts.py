@@ -20,9 +20,13 @@ import pytest
 import sample_data
 import scripts
 
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.operations import SEARCH_SPACES
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.retrain_config import RetrainConfig
@@ -219,6 +223,31 @@ def test_search_on_a_set_of_tensorflow_datasets(tmp_path, capsys):
     assert "--dataset cifar10 --data-dir" in " ".join(next_words)
 
 
+def test_random_search_draws_and_reads_no_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scripts.load("search.py"), "load_dataset", None)
+    words = ["--strategy", "random", "--samples", 3, "--seed", 5, "--preset", "cpu"]
+    words += ["--operations", "darts", "--dataset", "mine/", "--image-size", 9, 8]
+    assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0
+    run = RunDirectory(tmp_path / "run")
+    drawn = [
+        Genotype.load(run.file(workdir.GENOTYPES) / f"0{number}.json")
+        for number in range(3)
+    ]
+    assert tuple(drawn) == random_genotypes(SEARCH_SPACES["darts"], 3, seed=5)
+    assert Genotype.load(run.file(workdir.GENOTYPE)) == drawn[0]
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {"config.json", "genotype.json", "genotypes", "cells"}
+    assert run.read_config(SearchConfig)[0].samples == 3
+    printed = capsys.readouterr().out
+    assert str(drawn[0]) in printed
+    name, words = next_command(printed)
+    assert name == "retrain.py"
+    assert " ".join(words[2:-2]) == "--preset cpu --dataset mine/ --image-size 9 8"
+    overwriting = ["--strategy", "random", "--overwrite", "--workdir", run.path]
+    assert scripts.run("search.py", *overwriting) == 0
+    assert [path.name for path in run.file(workdir.GENOTYPES).iterdir()] == ["00.json"]
+
+
 def test_interrupted_search_keeps_its_epochs(road, tmp_path):
     """Also the one that runs as a user runs it: from elsewhere, in its own process."""
     words = ["--dataset", str(road.images), "--workdir", "a", "--epochs", "10000"]
@@ -300,6 +329,14 @@ def test_alphas_learn_as_their_settings_say():
     assert (sgd.momentum, sgd.coupled_weight_decay) == (0.5, 0.25)
     rates = [float(sgd._learning_rate(step)) for step in (0, 6, 7)]
     assert rates == pytest.approx([0.1, 0.1, 0.06])
+
+
+def test_architect_is_that_of_the_settings():
+    make = scripts.load("search.py").architect
+    assert type(make(SearchConfig(order=1))) is FirstOrder
+    for hessian in ("finite_difference", "exact"):
+        architect = make(SearchConfig(order=2, hessian=hessian))
+        assert type(architect) is SecondOrder and architect.hessian == hessian
 
 
 def uncounted_conditions(config):

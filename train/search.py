@@ -20,6 +20,8 @@ import textwrap
 
 import numpy as np
 
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.operations import SEARCH_SPACES
@@ -50,6 +52,7 @@ from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.second_derivatives import check_second_derivatives
 from keras_atdarts.supernet import Supernet
 
 
@@ -62,7 +65,7 @@ def main(argv=None):
     if config.strategy == "random":
         run, genotype = draw(config, operations, arguments)
     else:
-        run, genotype = learn(config, arguments)
+        run, genotype = learn(config, operations, arguments)
     with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
         report(genotype, run)
     print(f"Next: {retrain_command(config, arguments.preset, run)}")
@@ -78,10 +81,12 @@ def draw(config, operations, arguments):
     return run, genotypes[0]
 
 
-def learn(config, arguments):
+def learn(config, operations, arguments):
     """Searches by gradients; returns the run and the genotype found."""
     prepare_runtime()
     strategy = make_strategy(config.devices)
+    if config.order == 2 and config.hessian == "exact":
+        check_second_derivatives(operations)
     fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     with strategy.scope():
@@ -135,7 +140,11 @@ def prepare(config, dataset):
         dataset.num_classes, config.filters, config.num_cells, config.operations
     )
     supernet.build((None, *dataset.image_shape))
-    supernet.compile(weight_optimizer(config, steps), alpha_optimizer(config, steps))
+    supernet.compile(
+        weight_optimizer(config, steps),
+        alpha_optimizer(config, steps),
+        architect=architect(config),
+    )
     return supernet, split, steps
 
 
@@ -164,6 +173,13 @@ def alpha_optimizer(config, steps):
     if config.alpha_optimizer == "sgd":
         return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
     return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
+
+
+def architect(config):
+    """Returns what computes the gradients of the alphas."""
+    if config.order == 1:
+        return FirstOrder()
+    return SecondOrder(config.hessian)
 
 
 def search(supernet, config, dataset, split, steps, run):
