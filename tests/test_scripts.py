@@ -356,13 +356,16 @@ def uncounted_conditions(config):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("search.py", []), ("retrain.py", ["--genotype", "DARTS_V2"])]
+    ("name", "words", "cheap"),
+    [
+        ("search.py", [], {"operations": ("none", "skip_connect")}),
+        ("retrain.py", ["--genotype", "DARTS_V2"], {}),
+    ],
 )
-def test_every_setting_that_counts_is_read(road, name, words, tmp_path):
+def test_every_setting_that_counts_is_read(road, name, words, cheap, tmp_path):
     watches = [road.watches[name]]
-    base = dataclasses.replace(
-        watches[0].config, dataset=str(road.images), epochs=1, steps_per_epoch=1
-    )
+    cheap = {**cheap, "epochs": 1, "steps_per_epoch": 1}
+    base = dataclasses.replace(watches[0].config, dataset=str(road.images), **cheap)
     for number, values in enumerate(uncounted_conditions(base)):
         config = dataclasses.replace(base, **values)
         given = [
