@@ -43,14 +43,14 @@ SEARCH_PRESETS = {
         "alpha_learning_rate": 3e-3,
     },
     # python train/search.py --preset darts
-    # The reference of DARTS in first order: about 1.5 days on a GTX 1080 Ti, as its
-    # paper reports. The defaults are this preset on its own data and operations.
+    # The reference of DARTS in first order: 1.5 days on a GTX 1080 Ti in its paper.
+    # All but data and operations are the defaults.
     "darts": {
         "dataset": "cifar10",
         "operations": ("darts",),
     },
     # python train/search.py --preset darts-second-order
-    # The same in second order: about 4 days.
+    # The same in second order: 4 days.
     "darts-second-order": {
         "dataset": "cifar10",
         "operations": ("darts",),
