@@ -146,8 +146,8 @@ class SearchConfig(TrainingConfig):
         "finite_difference",
         one_of("finite_difference", "exact"),
         ALPHAS,
-        "how its second derivatives come about: as in the DARTS paper, or by "
-        "differentiating the gradients, which needs more memory",
+        "how its second derivatives come about: from two gradients, as in the DARTS "
+        "paper, or by differentiating twice",
         only_with={"order": 2},
     )
     alpha_optimizer: str = setting(
