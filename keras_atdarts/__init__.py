@@ -31,6 +31,7 @@ from keras_atdarts.pipeline import search_batches
 from keras_atdarts.pipeline import search_split
 from keras_atdarts.pipeline import training_batches
 from keras_atdarts.plots import plot_genotype
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.supernet import Supernet
 from keras_atdarts.version import __version__
 
@@ -63,6 +64,7 @@ __all__ = [
     "operation_names",
     "plot_genotype",
     "published_genotypes",
+    "random_genotypes",
     "register_operation",
     "search_batches",
     "search_split",

@@ -1,11 +1,14 @@
 """Runs the scripts of train/ as a user would, but inside the test's process."""
 
+import contextlib
+import dataclasses
 import functools
 import importlib.util
 import pathlib
 import sys
 from unittest import mock
 
+from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.script import run_script
 
 FOLDER = pathlib.Path(__file__).parents[1] / "train"
@@ -33,3 +36,45 @@ def run(name, *words):
             return run_script(load(name).main, argv)
         except SystemExit as end:
             return end.code
+
+
+class Watch:
+    """What a script was told, and which of its settings it has read.
+
+    What the configuration reads of itself, to check or to write itself, does not
+    count.
+    """
+
+    def __init__(self):
+        self.config = None
+        self.read = set()
+
+    def stand_in(self, config):
+        """Returns an object that acts as `config` and notes what is read."""
+        self.config = config
+        note = self.read.add
+
+        class StandIn:
+            def __getattr__(self, name):
+                note(name)
+                return getattr(config, name)
+
+        StandIn.__name__ = type(config).__name__
+        return StandIn()
+
+    def counting(self):
+        """Returns the names of the settings that decide something in this run."""
+        fields = dataclasses.fields(self.config)
+        return {field.name for field in fields if self.config.counts(field.name)}
+
+
+@contextlib.contextmanager
+def watching(name):
+    """Yields the `Watch` of the script's run in the block."""
+    watch = Watch()
+
+    def make_stand_in(*arguments):
+        return watch.stand_in(config_from_arguments(*arguments))
+
+    with mock.patch.object(load(name), "config_from_arguments", make_stand_in):
+        yield watch

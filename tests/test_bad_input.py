@@ -8,9 +8,11 @@ import pytest
 import sample_data
 import scripts
 
+from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 
 SEARCH = ("search.py", "--workdir", "{run}")
+RANDOM = (*SEARCH, "--strategy", "random")
 RETRAIN = ("retrain.py", "--workdir", "{run}", "--genotype")
 ON_IMAGES = ("--dataset", "{images}", *scripts.SMALL)
 
@@ -90,6 +92,58 @@ BAD = {
         ["attention_placement", "among_operations, after_operations", "'after'"],
     ),
     "only none": ([*SEARCH, "--operations", "none"], ["other than 'none'"]),
+    "operation twice": (
+        [*SEARCH, "--operations", "none", "skip_connect", "none"],
+        ["must not name one twice"],
+    ),
+    "order": ([*SEARCH, "--order", "3"], ["order must be", "at most 2", "received 3"]),
+    "hessian": (
+        [*SEARCH, "--order", "2", "--hessian", "approximate"],
+        ["hessian must be one of finite_difference, exact", "'approximate'"],
+    ),
+    "hessian of the first order": (
+        [*SEARCH, "--hessian", "exact"],
+        ["--hessian only counts with --order 2", "preset quick has --order 1"],
+    ),
+    "betas of SGD": (
+        [*SEARCH, "--alpha-betas", "0.5", "0.9", "--alpha-optimizer", "sgd"],
+        ["only counts with --alpha-optimizer adam", "received --alpha-optimizer sgd"],
+    ),
+    "one beta": (
+        [*SEARCH, "--alpha-betas", "0.5"],
+        ["alpha_betas must be 2 values", "below 1", "received (0.5,)"],
+    ),
+    "momentum of Adam, which the preset has": (
+        [*SEARCH, "--preset", "darts", "--alpha-momentum", "0.5"],
+        ["--alpha-momentum only counts", "the preset darts has --alpha-optimizer adam"],
+    ),
+    "climbing rate of alphas": (
+        [*SEARCH, "--alpha-learning-rate-min", "0.5"],
+        ["alpha_learning_rate_min must not exceed alpha_learning_rate (0.006)"],
+    ),
+    "weight of no auxiliary head": (
+        [*RETRAIN, "DARTS_V2", "--preset", "darts", "--no-auxiliary"]
+        + ["--auxiliary-weight", "0.3"],
+        ["--auxiliary-weight only counts with --auxiliary;", "--no-auxiliary"],
+    ),
+    "strategy": ([*SEARCH, "--strategy", "randm"], ["one of gradient, random"]),
+    "samples of a gradient search": (
+        [*SEARCH, "--samples", "3"],
+        ["--samples only counts with --strategy random"],
+    ),
+    "training of a random search": (
+        [*RANDOM, "--deterministic"],
+        ["--deterministic only counts with --strategy gradient"],
+    ),
+    "alphas of a random search": (
+        [*RANDOM, "--alpha-optimizer", "adam", "--alpha-betas", "0.5", "0.9"],
+        ["only counts with --strategy gradient", "received --strategy random"],
+    ),
+    "no samples": ([*RANDOM, "--samples", "0"], ["samples must be", "at least 1"]),
+    "more samples than there are": (
+        [*RANDOM, "--operations", "none", "skip_connect", "--samples", "32401"],
+        ["32,400 different genotypes", "received 32,401", "--samples"],
+    ),
     "missing folder": ([*SEARCH, "--dataset", "{absent}"], ["{absent}", "exist"]),
     "empty folder": ([*SEARCH, "--dataset", "{empty}"], ["{empty}", "0 class folders"]),
     "class without images": (
@@ -161,7 +215,7 @@ BAD = {
     ),
     "decay of the other schedule": (
         [*RETRAIN, "DARTS_V2", "--learning-rate-decay", "0.9"],
-        ["learning_rate_decay", "exponential", "cosine"],
+        ["--learning-rate-decay only counts with", "exponential", "cosine"],
     ),
     "images too small for the network": (
         [*RETRAIN, "DARTS_V2", *ON_IMAGES, "--network", "imagenet"],
@@ -199,6 +253,22 @@ def test_mistake_is_one_line_and_code_2(words, expected, places, capsys):
     for part in expected:
         assert part.format(**places) in output.err
     assert sorted(places["images"].parent.rglob("*")) == before
+
+
+def test_missing_second_derivative_is_refused_before_the_data(
+    places, monkeypatch, capsys
+):
+    script = scripts.load("search.py")
+
+    def refuse(operations):
+        raise InputError(f"{len(operations)} operations without.")
+
+    monkeypatch.setattr(script, "check_second_derivatives", refuse)
+    words = ["--workdir", places["run"], "--dataset", "unknown", "--order", 2]
+    assert scripts.run("search.py", *words, "--hessian", "exact") == 2
+    assert capsys.readouterr().err == "search.py: error: 10 operations without.\n"
+    assert scripts.run("search.py", *words) == 2
+    assert "data set 'unknown'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

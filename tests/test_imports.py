@@ -18,7 +18,7 @@ LAYERS = (
     ("cell_genotype", "blocks"),
     ("genotype",),
     ("derive", "plots", "attention"),
-    ("operations",),
+    ("operations", "random_genotype"),
     ("mixing",),
     ("cells",),
     ("supernet", "network"),
@@ -32,6 +32,7 @@ WITHOUT_KERAS = (
     "cell_genotype",
     "genotype",
     "derive",
+    "random_genotype",
     "plots",
 )
 

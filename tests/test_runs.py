@@ -1,4 +1,5 @@
 import argparse
+import contextlib
 import dataclasses
 import json
 
@@ -15,18 +16,18 @@ from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.runs.words import flag_name
+from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig)
-SCHEDULE_OF = {
-    "learning_rate_min": {"learning_rate_schedule": "cosine"},
-    "learning_rate_decay": {"learning_rate_schedule": "exponential"},
-}
 PRESETS = [(config, name) for config in CONFIGS for name in config.presets]
 FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(config)]
 
 
 def field_name(value):
+    if isinstance(value, str):
+        return value
     return value.name if isinstance(value, dataclasses.Field) else value.__name__
 
 
@@ -35,30 +36,23 @@ def parse(config_class, *argv):
     return config_from_arguments(config_class, parser.parse_args(argv))
 
 
-def another_value(field, value):
-    """Returns a value that the field accepts and that is not `value`."""
-    kind = field.metadata["kind"]
-    if field.type is bool:
-        return not value
-    candidates = [
-        kind.choices,
-        ((5, 7),),
-        ("x",),
-        (("a", "b"),),
-        (0.01, 0.002, 2, 3, 7),
-    ]
-    for candidate in (each for group in candidates for each in group or ()):
-        if kind.accepts(candidate) and candidate != value:
-            return candidate
-    raise AssertionError(f"no other value known for {field.name}")
+CANDIDATES = (True, False, 0.01, 0.002, 1e-4, 2, 1, 3, (5, 7), (0.3, 0.4), "x", ("x",))
 
 
-def as_flags(field, value):
-    flag = field.name.replace("_", "-")
-    if isinstance(value, bool):
-        return ["--" + flag if value else "--no-" + flag]
-    words = value if isinstance(value, tuple) else (value,)
-    return ["--" + flag, *map(str, words)]
+def with_another_value(config, name):
+    """Returns `config` with another value of the setting `name`, any that it takes."""
+    kind = config.__dataclass_fields__[name].metadata["kind"]
+    for candidate in (*(kind.choices or ()), *CANDIDATES):
+        with contextlib.suppress(InputError):
+            changed = dataclasses.replace(config, **{name: candidate})
+            if changed != config:
+                return changed
+    raise AssertionError(f"no other value known for {name}")
+
+
+def as_words(config, names):
+    """Returns the flags that give the named settings of `config`."""
+    return [word for name in names for word in flag_words(name, getattr(config, name))]
 
 
 @pytest.mark.parametrize(("config_class", "name"), PRESETS)
@@ -80,24 +74,89 @@ def test_paper_presets_are_those_of_the_paper():
     search = SearchConfig.preset("paper")
     assert (search.dataset, search.epochs, search.batch_size) == ("cifar10", 50, 128)
     assert (search.alpha_optimizer, search.alpha_learning_rate) == ("sgd", 0.1)
+    assert (search.weight_learning_rate, search.operations) == (0.025, ("at_darts",))
+    assert (search.momentum, search.alpha_momentum) == (0.9, 0.9)
+    assert (search.weight_decay, search.alpha_weight_decay) == (3e-4, 3e-4)
     assert (search.filters, search.num_cells) == (16, 8)
     retrain = RetrainConfig.preset("paper")
     assert (retrain.epochs, retrain.batch_size) == (600, 128)
+    assert (retrain.learning_rate, retrain.weight_decay) == (0.025, 3e-4)
     assert (retrain.filters, retrain.num_cells) == (36, 20)
+
+
+@pytest.mark.parametrize(("name", "order"), [("darts", 1), ("darts-second-order", 2)])
+def test_darts_presets_are_those_of_the_reference(name, order):
+    search = SearchConfig.preset(name)
+    assert (search.dataset, search.operations) == ("cifar10", ("darts",))
+    assert (search.order, search.hessian) == (order, "finite_difference")
+    assert (search.epochs, search.batch_size, search.weight_fraction) == (50, 64, 0.5)
+    assert (search.filters, search.num_cells) == (16, 8)
+    assert (search.weight_learning_rate, search.weight_learning_rate_min) == (
+        0.025,
+        0.001,
+    )
+    assert (search.momentum, search.weight_decay, search.clip_norm) == (0.9, 3e-4, 5)
+    assert (search.alpha_optimizer, search.alpha_betas) == ("adam", (0.5, 0.999))
+    assert (search.alpha_learning_rate, search.alpha_weight_decay) == (3e-4, 1e-3)
+    assert search.alpha_learning_rate_min is None
+
+
+def test_darts_retraining_is_that_of_the_reference():
+    retrain = RetrainConfig.preset("darts")
+    assert (retrain.dataset, retrain.epochs, retrain.batch_size) == ("cifar10", 600, 96)
+    assert (retrain.filters, retrain.num_cells, retrain.cutout) == (36, 20, 16)
+    assert (retrain.learning_rate, retrain.learning_rate_min) == (0.025, 0)
+    assert (retrain.momentum, retrain.weight_decay, retrain.clip_norm) == (0.9, 3e-4, 5)
+    assert (retrain.drop_path_rate, retrain.auxiliary_weight) == (0.2, 0.4)
+    assert retrain.auxiliary and retrain.flip and retrain.crop_padding == 4
 
 
 @pytest.mark.parametrize(("config_class", "field"), FIELDS, ids=field_name)
 def test_every_flag_overrides_every_preset(config_class, field):
     for name in config_class.presets:
-        preset = config_class.preset(name)
-        values = {
-            **SCHEDULE_OF.get(field.name, {}),
-            field.name: another_value(field, getattr(preset, field.name)),
-        }
-        fields = config_class.__dataclass_fields__
-        words = [word for key in values for word in as_flags(fields[key], values[key])]
-        received = parse(config_class, "--preset", name, *words)
-        assert received == dataclasses.replace(preset, **values)
+        conditions = config_class.conditions(field.name)
+        preset = dataclasses.replace(config_class.preset(name), **conditions)
+        changed = with_another_value(preset, field.name)
+        words = as_words(changed, [*conditions, field.name])
+        assert parse(config_class, "--preset", name, *words) == changed
+
+
+@pytest.mark.parametrize(("config_class", "name"), PRESETS)
+def test_preset_states_only_what_counts(config_class, name):
+    config = config_class.preset(name)
+    assert all(map(config.counts, config_class.presets[name]))
+
+
+CONDITIONS = [
+    (config, field, other)
+    for config, field in FIELDS
+    for other in config.conditions(field.name)
+]
+
+
+@pytest.mark.parametrize(("config_class", "field", "other"), CONDITIONS, ids=field_name)
+def test_flag_that_would_not_count_is_refused(config_class, field, other):
+    needed = config_class.conditions(field.name)
+    right = with_another_value(
+        dataclasses.replace(config_class(), **needed), field.name
+    )
+    wrong = with_another_value(right, other)
+    with pytest.raises(InputError) as error:
+        parse(config_class, *as_words(wrong, [other, field.name]))
+    expected, received = (" ".join(as_words(each, [other])) for each in (right, wrong))
+    assert str(error.value) == (
+        f"{flag_name(field.name)} only counts with {expected}; received {received}. "
+        f"Leave it out, or give {expected}."
+    )
+
+
+def test_refused_setting_says_when_its_preset_decided():
+    expected = (
+        "--auxiliary-weight only counts with --auxiliary; the preset quick has "
+        "--no-auxiliary. Leave it out, or give --auxiliary."
+    )
+    with pytest.raises(InputError, match=f"^{expected}$"):
+        RetrainConfig.preset("quick", auxiliary_weight=0.4)
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -118,10 +177,12 @@ def test_help_names_every_setting_and_the_presets_values(config_class, capsys):
     with pytest.raises(SystemExit) as exit_info:
         parse(config_class, "--help", "--preset", "paper")
     assert exit_info.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = "".join(capsys.readouterr().out.split())  # It also breaks at hyphens.
     for field in dataclasses.fields(config_class):
-        assert f"--{field.name.replace('_', '-')} " in shown
-        assert " ".join(field.metadata["help"].split()) in shown
+        described = field.metadata["help"]
+        for condition in field.metadata["only_with"].items():
+            described += f"; only with {' '.join(flag_words(*condition))}"
+        assert "".join(described.split()) in shown
     assert "(cifar10)" in shown and "(128)" in shown
 
 
@@ -150,6 +211,15 @@ def test_help_names_every_setting_and_the_presets_values(config_class, capsys):
         ("operations", ("none", "none"), "twice"),
         ("alpha_optimizer", "rmsprop", "adam, sgd"),
         ("weight_learning_rate_min", 0.5, "weight_learning_rate"),
+        ("alpha_learning_rate_min", 0.5, "alpha_learning_rate"),
+        ("order", 3, "at most 2"),
+        ("order", 0, "at least 1"),
+        ("order", "2", "whole number"),
+        ("hessian", "approximate", "finite_difference, exact"),
+        ("alpha_betas", 0.9, "2 values"),
+        ("alpha_betas", (0.9,), "2 values"),
+        ("alpha_betas", (0.9, 1.0), "below 1"),
+        ("alpha_momentum", -0.1, "at least 0"),
     ],
 )
 def test_bad_value_is_refused(name, value, expected):
@@ -175,13 +245,6 @@ def test_bad_flag_is_one_line_and_code_2(argv, expected, capsys):
     message = capsys.readouterr().err
     assert expected in message and ": error: " in message
     assert message.count("\n") == 1
-
-
-@pytest.mark.parametrize("name", SCHEDULE_OF)
-def test_setting_of_the_other_schedule_is_refused(name):
-    (schedule,) = {"cosine", "exponential"} - set(SCHEDULE_OF[name].values())
-    with pytest.raises(InputError, match=f"{name}.*{schedule}.*received 0.01"):
-        RetrainConfig(**{"learning_rate_schedule": schedule, name: 0.01})
 
 
 def test_changed_flags_give_another_run_the_same_values():

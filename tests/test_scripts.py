@@ -3,7 +3,6 @@
 Each script gets the command that the one before it printed.
 """
 
-import ast
 import contextlib
 import dataclasses
 import io
@@ -21,14 +20,20 @@ import pytest
 import sample_data
 import scripts
 
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import operation_names
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import workdir
+from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 
 IMAGE_SHAPE = (13, 11, 3)  # Odd, not square, colour.
@@ -69,13 +74,14 @@ class Road:
     retrain: RunDirectory
     saved_model: pathlib.Path
     printed: dict
+    watches: dict
 
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
     place = tmp_path_factory.mktemp("road")
     images = write_images(place / "images")
-    printed = {}
+    printed, watches = {}, {}
 
     def run(name, words):
         output = io.StringIO()
@@ -87,13 +93,15 @@ def road(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         words = ["--dataset", "images", "--workdir", "runs/a", *SEARCH]
-        name, words = run("search.py", words)
-        name, words = run(name, [*words, *scripts.SMALL, "--epochs", "1"])
+        with scripts.watching("search.py") as watches["search.py"]:
+            name, words = run("search.py", words)
+        with scripts.watching("retrain.py") as watches["retrain.py"]:
+            name, words = run(name, [*words, *scripts.SMALL, "--epochs", "1"])
         name, words = run(name, words)
         name, words = run(name, words)
         assert (name, words[1:]) == ("predict.py", ["IMAGE", "..."])
     search, retrain = (RunDirectory(place / "runs" / name) for name in ("a", "a-net"))
-    return Road(images, search, retrain, place / words[0], printed)
+    return Road(images, search, retrain, place / words[0], printed, watches)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +241,31 @@ def test_search_places_attention_after_operations(road, tmp_path):
         assert max(alphas, key=alphas.get) == (*edge.parts, "identity")[1]
 
 
+def test_random_search_draws_and_reads_no_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scripts.load("search.py"), "load_dataset", None)
+    words = ["--strategy", "random", "--samples", 3, "--seed", 5, "--preset", "cpu"]
+    words += ["--operations", "darts", "--dataset", "mine/", "--image-size", 9, 8]
+    assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0
+    run = RunDirectory(tmp_path / "run")
+    drawn = [
+        Genotype.load(run.file(workdir.GENOTYPES) / f"0{number}.json")
+        for number in range(3)
+    ]
+    assert tuple(drawn) == random_genotypes(SEARCH_SPACES["darts"], 3, seed=5)
+    assert Genotype.load(run.file(workdir.GENOTYPE)) == drawn[0]
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {"config.json", "genotype.json", "genotypes", "cells"}
+    assert run.read_config(SearchConfig)[0].samples == 3
+    printed = capsys.readouterr().out
+    assert str(drawn[0]) in printed
+    name, words = next_command(printed)
+    assert name == "retrain.py"
+    assert " ".join(words[2:-2]) == "--preset cpu --dataset mine/ --image-size 9 8"
+    overwriting = ["--strategy", "random", "--overwrite", "--workdir", run.path]
+    assert scripts.run("search.py", *overwriting) == 0
+    assert [path.name for path in run.file(workdir.GENOTYPES).iterdir()] == ["00.json"]
+
+
 def test_interrupted_search_keeps_its_epochs(road, tmp_path):
     """Also the one that runs as a user runs it: from elsewhere, in its own process."""
     words = ["--dataset", str(road.images), "--workdir", "a", "--epochs", "10000"]
@@ -284,19 +317,86 @@ def test_interrupted_retraining_keeps_the_network(road, tmp_path, monkeypatch, c
     assert network.output.shape == (None, 3)
 
 
-def attributes_of_config(*paths):
-    for path in paths:
-        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
-                if part.value.id == "config":
-                    yield part.attr
+@pytest.mark.parametrize("preset", SearchConfig.presets)
+def test_every_search_names_a_retraining_that_exists(preset, tmp_path):
+    script = scripts.load("search.py")
+    config = SearchConfig.preset(preset, batch_size=32)
+    command = script.retrain_command(config, preset, RunDirectory(tmp_path))
+    words = shlex.split(command)[2:]
+    arguments = scripts.load("retrain.py").parse_arguments(words)
+    retrain = config_from_arguments(RetrainConfig, arguments)
+    assert (retrain.dataset, retrain.batch_size) == (config.dataset, 32)
+    assert retrain.epochs == RetrainConfig.preset(preset.split("-")[0]).epochs
+
+
+def test_alphas_learn_as_their_settings_say():
+    make = scripts.load("search.py").alpha_optimizer
+    betas = SearchConfig(alpha_betas=(0.8, 0.95), alpha_learning_rate=0.25)
+    adam = make(betas, steps=7).get_config()
+    assert (adam["beta_1"], adam["beta_2"], adam["learning_rate"]) == (0.8, 0.95, 0.25)
+    assert adam["coupled_weight_decay"] == 1e-3
+    falling = SearchConfig(
+        alpha_optimizer="sgd",
+        alpha_momentum=0.5,
+        alpha_weight_decay=0.25,
+        alpha_learning_rate=0.1,
+        alpha_learning_rate_min=0.02,
+        epochs=2,
+    )
+    sgd = make(falling, steps=7)
+    assert (sgd.momentum, sgd.coupled_weight_decay) == (0.5, 0.25)
+    rates = [float(sgd._learning_rate(step)) for step in (0, 6, 7)]
+    assert rates == pytest.approx([0.1, 0.1, 0.06])
+
+
+def test_architect_is_that_of_the_settings():
+    make = scripts.load("search.py").architect
+    assert type(make(SearchConfig(order=1))) is FirstOrder
+    for hessian in ("finite_difference", "exact"):
+        architect = make(SearchConfig(order=2, hessian=hessian))
+        assert type(architect) is SecondOrder and architect.hessian == hessian
+
+
+def uncounted_conditions(config):
+    """Returns the fewest sets of values beside which all that does not count does."""
+    runs = []
+    for field in dataclasses.fields(config):
+        needed = config.conditions(field.name)
+        if config.counts(field.name):
+            continue
+        for run in runs:
+            if all(run.get(name, value) == value for name, value in needed.items()):
+                run.update(needed)
+                break
+        else:
+            runs.append(dict(needed))
+    return runs
 
 
 @pytest.mark.parametrize(
-    ("name", "config_class"),
-    [("search.py", SearchConfig), ("retrain.py", RetrainConfig)],
+    ("name", "words", "cheap"),
+    [
+        ("search.py", [], {"operations": ("none", "skip_connect")}),
+        ("retrain.py", ["--genotype", "DARTS_V2"], {}),
+    ],
 )
-def test_every_setting_is_used(name, config_class):
-    package = scripts.FOLDER.parent / "keras_atdarts"
-    used = set(attributes_of_config(scripts.FOLDER / name, *package.rglob("*.py")))
-    assert {field.name for field in dataclasses.fields(config_class)} <= used
+def test_every_setting_that_counts_is_read(road, name, words, cheap, tmp_path):
+    watches = [road.watches[name]]
+    cheap = {**cheap, "epochs": 1, "steps_per_epoch": 1}
+    base = dataclasses.replace(watches[0].config, dataset=str(road.images), **cheap)
+    for number, values in enumerate(uncounted_conditions(base)):
+        config = dataclasses.replace(base, **values)
+        given = [
+            word
+            for field in dataclasses.fields(config)
+            if config.counts(field.name)
+            for word in flag_words(field.name, getattr(config, field.name))
+        ]
+        with scripts.watching(name) as watch:
+            run = ["--workdir", tmp_path / str(number), *words, *given]
+            assert scripts.run(name, *run) == 0
+        watches.append(watch)
+    for watch in watches:
+        assert watch.counting() <= watch.read
+    counted = set.union(*(watch.counting() for watch in watches))
+    assert counted == {field.name for field in dataclasses.fields(base)}

@@ -8,9 +8,9 @@ would be choosing by the images that are to judge.
     python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
 
 Presets: quick takes minutes on two cores; cpu takes hours on two cores and gives
-a network to use; paper is the training of the AT-DARTS paper, for GPUs, and
-imagenet that of the DARTS paper on ImageNet, to which a cell found on small
-images moves without a new search.
+a network to use; paper is the training of the AT-DARTS paper and darts that of DARTS,
+for GPUs; imagenet is that of DARTS on ImageNet, to which a cell found on small images
+moves without a new search.
 """
 
 import sys
@@ -39,6 +39,7 @@ from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
@@ -54,7 +55,7 @@ def main(argv=None):
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     prepare_runtime()
     strategy = make_strategy(config.devices)
-    keras.utils.set_random_seed(config.seed)
+    fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(
         config.dataset,
         config.data_dir,

@@ -7,19 +7,21 @@ two cells, alphas.json how they came about, epoch by epoch.
     python train/search.py
     python train/search.py --dataset my_photos/ --image-size 64 64 --preset cpu
     python train/search.py --dataset cifar10 --preset paper --workdir runs/paper
+    python train/search.py --strategy random --samples 8 --workdir runs/random
 
 Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
 to an hour on two cores and finds a cell worth keeping; paper is the search of the
-AT-DARTS paper, for GPUs.
+AT-DARTS paper, darts and darts-second-order are those of DARTS, for GPUs.
 """
 
 import datetime
 import sys
 import textwrap
 
-import keras
 import numpy as np
 
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.operations import SEARCH_SPACES
@@ -35,6 +37,7 @@ from keras_atdarts.pipeline import search_batches
 from keras_atdarts.pipeline import search_split
 from keras_atdarts.pipeline import steps_per_epoch
 from keras_atdarts.plots import plot_genotype
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
@@ -42,12 +45,15 @@ from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.second_derivatives import check_second_derivatives
 from keras_atdarts.supernet import Supernet
 
 
@@ -55,20 +61,42 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(SearchConfig, arguments)
     # Before the data, which may have to be downloaded.
-    place_attention(resolve_operations(config.operations), config.attention_placement)
+    operations = resolve_operations(config.operations)
+    parts = place_attention(operations, config.attention_placement)
     workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
+    if config.strategy == "random":
+        run, genotype = draw(config, *parts, arguments)
+    else:
+        run, genotype = learn(config, operations, arguments)
+    with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
+        report(genotype, run)
+    print(f"Next: {retrain_command(config, arguments.preset, run)}")
+
+
+def draw(config, operations, attentions, arguments):
+    """Searches by chance; returns the run and the first genotype drawn."""
+    genotypes = random_genotypes(operations, config.samples, config.seed, attentions)
+    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
+    run.write_config(config)
+    run.write_genotypes(genotypes)
+    print(f"{len(genotypes)} drawn: {run.file(workdir.GENOTYPES)}")
+    return run, genotypes[0]
+
+
+def learn(config, operations, arguments):
+    """Searches by gradients; returns the run and the genotype found."""
     prepare_runtime()
     strategy = make_strategy(config.devices)
-    keras.utils.set_random_seed(config.seed)
+    if config.order == 2 and config.hessian == "exact":
+        check_second_derivatives(operations)
+    fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     with strategy.scope():
         supernet, split, steps = prepare(config, dataset)
     run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
     run.write_config(config, dataset.description())
     with saying_when_interrupted(run.finished):
-        genotype = search(supernet, config, dataset, split, steps, run)
-        report(genotype, run)
-    print(f"Next: {retrain_command(config, arguments.preset, run)}")
+        return run, search(supernet, config, dataset, split, steps, run)
 
 
 def parse_arguments(argv):
@@ -119,7 +147,11 @@ def prepare(config, dataset):
         attention_placement=config.attention_placement,
     )
     supernet.build((None, *dataset.image_shape))
-    supernet.compile(weight_optimizer(config, steps), alpha_optimizer(config))
+    supernet.compile(
+        weight_optimizer(config, steps),
+        alpha_optimizer(config, steps),
+        architect=architect(config),
+    )
     return supernet, split, steps
 
 
@@ -139,12 +171,22 @@ def weight_optimizer(config, steps):
     )
 
 
-def alpha_optimizer(config):
-    """Returns the optimizer of the alphas."""
+def alpha_optimizer(config, steps):
+    """Returns the optimizer of the alphas for epochs of `steps` steps."""
     rate, decay = config.alpha_learning_rate, config.alpha_weight_decay
+    if config.alpha_learning_rate_min is not None:
+        minimum = config.alpha_learning_rate_min
+        rate = EpochCosineDecay(rate, config.epochs, steps, minimum)
     if config.alpha_optimizer == "sgd":
-        return SGD(rate, config.momentum, coupled_weight_decay=decay)
-    return Adam(rate, coupled_weight_decay=decay)
+        return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
+    return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
+
+
+def architect(config):
+    """Returns what computes the gradients of the alphas."""
+    if config.order == 1:
+        return FirstOrder()
+    return SecondOrder(config.hessian)
 
 
 def search(supernet, config, dataset, split, steps, run):
@@ -178,11 +220,12 @@ def report(genotype, run):
 
 def retrain_command(config, preset, run):
     """Returns the command that retrains what this search found, on its data."""
+    retrain_preset = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
     return command_line(
         "retrain.py",
         "--genotype",
         run.file(workdir.GENOTYPE),
-        *(["--preset", preset] if preset != "quick" else []),
+        *(["--preset", retrain_preset] if preset != "quick" else []),
         *changed_flags(
             config,
             ("dataset", "data_dir", "image_size", "batch_size"),

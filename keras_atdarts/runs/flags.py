@@ -4,6 +4,9 @@ import argparse
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.runs.words import flag_name
+from keras_atdarts.runs.words import flag_words
+from keras_atdarts.runs.words import show_value
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -90,13 +93,22 @@ def add_setting_flags(parser, preset):
         title = field.metadata["group"]
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
-        shown = show_value(getattr(preset, field.name))
         groups[title].add_argument(
-            "--" + field.name.replace("_", "-"),
+            flag_name(field.name),
             default=argparse.SUPPRESS,
-            help=f"{field.metadata['help']} ({shown})".replace("%", "%%"),
+            help=describe_setting(field, getattr(preset, field.name)),
             **flag_form(field),
         )
+
+
+def describe_setting(field, value):
+    """Returns the text that `--help` shows for a setting with a value."""
+    beside = "".join(
+        f"; only with {' '.join(flag_words(*condition))}"
+        for condition in field.metadata["only_with"].items()
+    )
+    text = f"{field.metadata['help']}{beside} ({show_value(value)})"
+    return text.replace("%", "%%")
 
 
 def flag_form(field):
@@ -111,15 +123,6 @@ def flag_form(field):
     return {"metavar": metavar, "nargs": "+" if kind.several else None}
 
 
-def show_value(value):
-    """Returns `value` as the user would type it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return " ".join(map(str, value))
-    return "none" if value is None else str(value)
-
-
 def changed_flags(config, names, preset):
     """Returns the words that make settings of another run what they are in this.
 
@@ -132,8 +135,7 @@ def changed_flags(config, names, preset):
     for name in names:
         value = getattr(config, name)
         if value != getattr(preset, name):
-            values = value if isinstance(value, tuple) else (value,)
-            words += ["--" + name.replace("_", "-"), *map(show_value, values)]
+            words += flag_words(name, value)
     return words
 
 

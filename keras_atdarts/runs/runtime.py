@@ -5,6 +5,7 @@ import functools
 import logging
 import os
 
+import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
@@ -29,6 +30,21 @@ def prepare_runtime():
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count())
         tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def fix_randomness(seed, deterministic):
+    """Makes a run repeatable: its random numbers, or all its results too.
+
+    Args:
+        seed: Integer, of the random numbers of Python, NumPy and TensorFlow.
+        deterministic: Boolean, whether TensorFlow may only add up in an order that
+            does not depend on its threads. It stays so until the process ends, and
+            an operation that has no such kernel on a GPU raises
+            `UnimplementedError`.
+    """
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def make_strategy(num_devices):

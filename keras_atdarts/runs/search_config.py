@@ -10,6 +10,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.operations import ATTENTION_PLACEMENTS
 from keras_atdarts.runs.settings import number
 from keras_atdarts.runs.settings import one_of
+from keras_atdarts.runs.settings import optional
 from keras_atdarts.runs.settings import setting
 from keras_atdarts.runs.settings import several
 from keras_atdarts.runs.settings import text
@@ -21,6 +22,7 @@ from keras_atdarts.runs.training_config import FILTERS_HELP
 from keras_atdarts.runs.training_config import WEIGHTS
 from keras_atdarts.runs.training_config import TrainingConfig
 from keras_atdarts.runs.training_config import check_falling
+from keras_atdarts.runs.words import flag_name
 
 SEARCH_PRESETS = {
     # python train/search.py
@@ -41,9 +43,32 @@ SEARCH_PRESETS = {
         "steps_per_epoch": 110,
         "alpha_learning_rate": 3e-3,
     },
+    # python train/search.py --preset darts
+    # The reference of DARTS in first order: 1.5 days on a GTX 1080 Ti in its paper.
+    # All but data and operations are the defaults.
+    "darts": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+    },
+    # python train/search.py --preset darts-second-order
+    # The same in second order: 4 days.
+    "darts-second-order": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+        "order": 2,
+    },
     # python train/search.py --preset paper
-    # The AT-DARTS paper: about 40 hours on four RTX 2080 Ti. Its text names one
-    # optimizer, SGD, and one weight decay; the preset takes both for alphas too.
+    # The AT-DARTS paper, section 3: about 40 hours on four RTX 2080 Ti. Where it is
+    # open to more than one reading, this one is taken:
+    # - One optimizer is named, SGD, with one momentum and one weight decay: they
+    #   are taken for the alphas as for the weights (DARTS: Adam, decay 1e-3).
+    # - Both learning rates are those of the start: that of the weights falls along
+    #   a cosine to 0.001, that of the alphas stays, as in DARTS.
+    # - The order of approximation is not said: the first. (Its hours do not decide:
+    #   they lie beyond those of DARTS' second order too.)
+    # - The batch size is that of the weights and that of the alphas, 128 images each.
+    # - Clipping is not said: at norm 5, as in DARTS. Alphas are not clipped.
+    # - Attention as a candidate: its result is normalised as that of the pools is.
     "paper": {
         "dataset": "cifar10",
         "batch_size": 128,
@@ -52,6 +77,13 @@ SEARCH_PRESETS = {
         "alpha_weight_decay": 3e-4,
     },
 }
+
+# The preset of train/retrain.py for what a search found, where it is called otherwise.
+RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts"}
+
+# All other settings decide how a supernet is trained.
+OF_RANDOM_SEARCH = ("strategy", "samples", "operations", "seed")
+OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
 
 ALPHAS = "learning the alphas, how much each operation counts"  # Of --help.
 
@@ -62,6 +94,21 @@ class SearchConfig(TrainingConfig):
 
     presets = SEARCH_PRESETS
 
+    strategy: str = setting(
+        "gradient",
+        one_of("gradient", "random"),
+        "search",
+        "gradient learns which operations count; random draws genotypes, to compare "
+        f"with, and takes only {', '.join(map(flag_name, OF_RANDOM_SEARCH[1:]))} and, "
+        f"for the retraining it names, {', '.join(map(flag_name, OF_ITS_RETRAINING))}",
+    )
+    samples: int = setting(
+        1,
+        whole_number(1),
+        "search",
+        "how many different genotypes to draw; genotype.json is the first",
+        only_with={"strategy": "random"},
+    )
     weight_fraction: float = setting(
         0.5,
         number(above=0, below=1),
@@ -96,17 +143,61 @@ class SearchConfig(TrainingConfig):
     weight_learning_rate_min: float = setting(
         0.001, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
     )
+    order: int = setting(
+        1,
+        whole_number(1, maximum=2),
+        ALPHAS,
+        "order of approximation: 1 takes the weights as they are, 2 as they would "
+        "be after their next step, at about three times the cost",
+    )
+    hessian: str = setting(
+        "finite_difference",
+        one_of("finite_difference", "exact"),
+        ALPHAS,
+        "how its second derivatives come about: from two gradients, as in the DARTS "
+        "paper, or by differentiating twice",
+        only_with={"order": 2},
+    )
     alpha_optimizer: str = setting(
         "adam", one_of("adam", "sgd"), ALPHAS, "optimizer of the alphas"
     )
+    alpha_betas: tuple = setting(
+        (0.5, 0.999),
+        several(number(minimum=0, below=1), count=2),
+        ALPHAS,
+        "decay rates of Adam's two moments",
+        metavar=("BETA_1", "BETA_2"),
+        only_with={"alpha_optimizer": "adam"},
+    )
+    alpha_momentum: float = setting(
+        0.9,
+        number(minimum=0, below=1),
+        ALPHAS,
+        "momentum of SGD",
+        only_with={"alpha_optimizer": "sgd"},
+    )
     alpha_learning_rate: float = setting(
-        3e-4, number(above=0), ALPHAS, "learning rate, the same in all epochs"
+        3e-4, number(above=0), ALPHAS, "learning rate of the first epoch"
+    )
+    alpha_learning_rate_min: float = setting(
+        None,
+        optional(number(minimum=0)),
+        ALPHAS,
+        "learning rate the cosine ends at; none keeps that of the first epoch",
     )
     alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
+
+    @classmethod
+    def conditions(cls, name):
+        own = super().conditions(name)
+        if name in (*OF_RANDOM_SEARCH, *OF_ITS_RETRAINING):
+            return own
+        return {"strategy": "gradient", **own}
 
     def __post_init__(self):
         super().__post_init__()
         check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
+        check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")
         if len(set(self.operations)) < len(self.operations):
             raise InputError(
                 "operations must not name one twice; "

@@ -6,6 +6,8 @@ import numbers
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.runs.words import flag_name
+from keras_atdarts.runs.words import flag_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +105,7 @@ def optional(kind):
     )
 
 
-def setting(default, kind, group, help, metavar=None):
+def setting(default, kind, group, help, metavar=None, only_with=None):
     """Returns a dataclass field that knows its kind, group and help text.
 
     Args:
@@ -113,8 +115,16 @@ def setting(default, kind, group, help, metavar=None):
         help: String, what the setting does, for `--help`.
         metavar: What stands for the value in `--help`: a string, or of several
             values a tuple of two. Defaults to N or X for numbers, else NAME.
+        only_with: Optional dict from the name of another setting to the one
+            value of it beside which this setting decides anything.
     """
-    metadata = {"kind": kind, "group": group, "help": help, "metavar": metavar}
+    metadata = {
+        "kind": kind,
+        "group": group,
+        "help": help,
+        "metavar": metavar,
+        "only_with": only_with or {},
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -139,11 +149,49 @@ class Config:
                 )
 
     @classmethod
+    def conditions(cls, name):
+        """Returns the values, by setting, beside which the setting `name` counts.
+
+        Those settings have to count themselves, so their conditions come first.
+        """
+        own = cls.__dataclass_fields__[name].metadata["only_with"]
+        inherited = {}
+        for other in own:
+            inherited.update(cls.conditions(other))
+        return {**inherited, **own}
+
+    def counts(self, name):
+        """Whether the setting `name` decides anything in this configuration."""
+        needed = self.conditions(name)
+        return all(getattr(self, other) == value for other, value in needed.items())
+
+    @classmethod
     def preset(cls, name, **overrides):
-        """Returns the configuration of the preset `name`, with `overrides`."""
+        """Returns the configuration of the preset `name`, with `overrides`.
+
+        Raises:
+            InputError: There is no such preset, a value is out of range, or an
+                override would decide nothing beside the other values.
+        """
         if name not in cls.presets:
             raise unknown_name("preset", name, cls.presets)
-        return cls(**{**cls.presets[name], **overrides})
+        config = cls(**{**cls.presets[name], **overrides})
+        for override in overrides:
+            if not config.counts(override):
+                raise config._without_effect(override, overrides, name)
+        return config
+
+    def _without_effect(self, name, overrides, preset):
+        """Returns the error for an override that decides nothing."""
+        needed = self.conditions(name)
+        other = next(each for each in needed if getattr(self, each) != needed[each])
+        expected = " ".join(flag_words(other, needed[other]))
+        found = " ".join(flag_words(other, getattr(self, other)))
+        origin = "received" if other in overrides else f"the preset {preset} has"
+        return InputError(
+            f"{flag_name(name)} only counts with {expected}; {origin} {found}. "
+            f"Leave it out, or give {expected}."
+        )
 
     def to_dict(self):
         """Returns the values by name, ready for JSON."""

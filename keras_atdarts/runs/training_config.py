@@ -23,10 +23,11 @@ DECAY_HELP = "L2 decay, added to the gradient"
 
 def check_falling(config, highest, lowest):
     """Raises `InputError` where the schedule from `highest` to `lowest` climbs."""
-    if getattr(config, lowest) > getattr(config, highest):
+    end = getattr(config, lowest)
+    if end is not None and end > getattr(config, highest):
         raise InputError(
             f"{lowest} must not exceed {highest} ({getattr(config, highest)}); "
-            f"received {getattr(config, lowest)}."
+            f"received {end}."
         )
 
 
@@ -93,12 +94,22 @@ class TrainingConfig(Config):
         "training",
         "decides the order of images, their augmentation and the initial values",
     )
+    deterministic: bool = setting(
+        False,
+        on_or_off(),
+        "training",
+        "the same results to the last bit from the same seed, machine and versions; "
+        "GPUs then take slower kernels, and refuse an operation that has none",
+    )
     momentum: float = setting(
         0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
     )
     weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
     clip_norm: float = setting(
-        5.0, number(above=0), WEIGHTS, "clip gradients to this global norm"
+        5.0,
+        optional(number(above=0)),
+        WEIGHTS,
+        "clip gradients to this global norm; none does not clip",
     )
 
     def __post_init__(self):

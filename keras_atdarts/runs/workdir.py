@@ -20,6 +20,7 @@ TENSORBOARD = "tensorboard"
 SPLIT = "split.npz"
 ALPHAS = "alphas.json"
 GENOTYPE = "genotype.json"
+GENOTYPES = "genotypes"
 CELLS = "cells"
 SUPERNET = "supernet.keras"
 NETWORK = "network.keras"
@@ -32,6 +33,7 @@ RUN_FILES = (
     SPLIT,
     ALPHAS,
     GENOTYPE,
+    GENOTYPES,
     CELLS,
     SUPERNET,
     NETWORK,
@@ -138,12 +140,27 @@ class RunDirectory:
                 "a run writes."
             ) from error
 
-    def write_config(self, config, dataset_description):
+    def write_genotypes(self, genotypes):
+        """Writes the first of `genotypes` as the run's, and all with a number each.
+
+        Args:
+            genotypes: Sequence of `Genotype`s.
+        """
+        genotypes[0].save(self.file(GENOTYPE))
+        folder = self.file(GENOTYPES)
+        with saying_where(folder):
+            folder.mkdir()
+        digits = max(2, len(str(len(genotypes) - 1)))
+        for number, genotype in enumerate(genotypes):
+            genotype.save(folder / f"{number:0{digits}}.json")
+
+    def write_config(self, config, dataset_description=None):
         """Writes everything that decided this run, for later readers.
 
         Args:
             config: The run's `Config`.
-            dataset_description: Dict, from `ImageDataset.description`.
+            dataset_description: Dict, from `ImageDataset.description`; None where
+                the run reads no data.
         """
         self.write_json(
             CONFIG,
