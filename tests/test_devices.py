@@ -8,6 +8,8 @@ import scripts
 import tensorflow as tf
 from layer_checks import random_images
 
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
 from keras_atdarts.errors import InputError
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs import runtime
@@ -18,6 +20,10 @@ NUM_DEVICES = 2
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "channel_attention")
 
 
+def mean_square(alphas):
+    return tf.add_n([tf.reduce_mean(alpha**2) for alpha in alphas])
+
+
 def batches(num_devices):
     """The same four images for every device, so that batch norms see the same."""
     images = np.tile(random_images((4, 8, 8, 1)), (num_devices, 1, 1, 1))
@@ -26,23 +32,27 @@ def batches(num_devices):
     return tf.data.Dataset.from_tensors((batch, batch)).repeat()
 
 
-def train(num_devices, clip_norm):
-    """Returns loss and variables after a step of plain gradient descent."""
+def train(num_devices, architect, clip_norm):
+    """Returns loss and variables after a step of gradient descent."""
     keras.utils.set_random_seed(0)
     with runtime.make_strategy(num_devices).scope():
         supernet = Supernet(3, filters=4, num_cells=3, operations=OPERATIONS)
         supernet.build((None, 8, 8, 1))
-        supernet.compile(SGD(0.1, clip_norm=clip_norm), SGD(0.1))
+        weight_optimizer = SGD(0.1, clip_norm=clip_norm)
+        supernet.compile(weight_optimizer, SGD(0.1), architect=architect)
     history = supernet.fit(
         batches(num_devices), steps_per_epoch=1, shuffle=False, verbose=0
     )
     return history.history, supernet
 
 
-def test_one_step_on_two_devices_is_one_step_on_one():
+@pytest.mark.parametrize(
+    "architect", [FirstOrder([mean_square]), SecondOrder()], ids=["first", "second"]
+)
+def test_one_step_on_two_devices_is_one_step_on_one(architect):
     """The clipping bites: its norm must be that of the whole batch's gradient."""
-    expected_history, expected = train(1, clip_norm=0.05)
-    history, supernet = train(NUM_DEVICES, clip_norm=0.05)
+    expected_history, expected = train(1, architect, clip_norm=0.05)
+    history, supernet = train(NUM_DEVICES, architect, clip_norm=0.05)
     for name, values in expected_history.items():
         np.testing.assert_allclose(history[name], values, rtol=1e-4)
     for one, other in zip(expected.variables, supernet.variables, strict=True):

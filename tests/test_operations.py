@@ -243,7 +243,7 @@ def test_a_name_alone_is_the_space_and_among_others_the_operation():
         assert resolve_operations(name) == (*darts, name)
         assert resolve_operations([name]) == (*darts, name)
         assert resolve_operations([name, "none"]) == (name, "none")
-    assert resolve_operations("no_none") == darts[1:]
+    assert resolve_operations("no_none") == resolve_operations("at_darts")[1:]
     assert resolve_operations(["skip_connect"]) == ("skip_connect",)
 
 

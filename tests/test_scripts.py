@@ -26,6 +26,7 @@ from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.operations import SEARCH_SPACES
+from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
 from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import workdir
@@ -239,6 +240,15 @@ def test_search_places_attention_after_operations(road, tmp_path):
         alphas = epoch["alphas"][f"{cell_type}_attention"][f"{node}<-{edge.source}"]
         assert set(alphas) == {"identity", "channel_attention"}
         assert max(alphas, key=alphas.get) == (*edge.parts, "identity")[1]
+
+
+def test_random_search_draws_attention_after_operations(tmp_path):
+    words = ["--strategy", "random", "--attention-placement", "after_operations"]
+    assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0
+    genotype = Genotype.load(tmp_path / "run" / workdir.GENOTYPE, operation_names())
+    parts = [edge.parts for _, _, edge in genotype.operations()]
+    assert {len(part) for part in parts} == {1, 2}
+    assert not {part[0] for part in parts} & set(attention_names())
 
 
 def test_random_search_draws_and_reads_no_data(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 `darts` and `at_darts` are the spaces of the two papers; `channel_attention` and
 `spatial_attention` add only one attention to DARTS' operations. `no_none` is
-DARTS' without `none`, which in the end is never chosen but takes weight from
+`at_darts` without `none`, which in the end is never chosen but takes weight from
 the operations that are.
 
 Reference:
@@ -26,12 +26,13 @@ DARTS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
+AT_DARTS = (*DARTS, "channel_attention", "spatial_attention")
 SEARCH_SPACES = {
     "darts": DARTS,
-    "at_darts": (*DARTS, "channel_attention", "spatial_attention"),
+    "at_darts": AT_DARTS,
     "channel_attention": (*DARTS, "channel_attention"),
     "spatial_attention": (*DARTS, "spatial_attention"),
-    "no_none": tuple(name for name in DARTS if name != "none"),
+    "no_none": tuple(name for name in AT_DARTS if name != "none"),
 }
 ATTENTION_PLACEMENTS = ("among_operations", "after_operations")
 

@@ -82,7 +82,13 @@ SEARCH_PRESETS = {
 RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts"}
 
 # All other settings decide how a supernet is trained.
-OF_RANDOM_SEARCH = ("strategy", "samples", "operations", "seed")
+OF_RANDOM_SEARCH = (
+    "strategy",
+    "samples",
+    "operations",
+    "attention_placement",
+    "seed",
+)
 OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
 
 ALPHAS = "learning the alphas, how much each operation counts"  # Of --help.
