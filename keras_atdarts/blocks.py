@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts import kernels
+from keras_atdarts import normalization
 
 RATE = 0.1  # Keras would say: momentum 0.9.
 EPSILON = 1e-5
@@ -140,7 +141,6 @@ class BatchNormalization(keras.layers.Layer):
             self.beta = self.add_weight(
                 name="beta", shape=shape, initializer="zeros", autocast=False
             )
-        self.channels = channels
 
     def _add_statistic(self, name, shape, initializer):
         return self.add_weight(
@@ -170,39 +170,33 @@ class BatchNormalization(keras.layers.Layer):
             List of `num_edges` tensors.
         """
         scales, offsets = self._scales_and_offsets(weights)
-        edges = zip(tensors, scales, offsets, strict=True)
         if not training:
-            means = tf.unstack(self.moving_mean)
-            variances = tf.unstack(self.moving_variance)
-            return [
-                kernels.frozen_batch_normalization(*edge, mean, variance, EPSILON)
-                for edge, mean, variance in zip(edges, means, variances, strict=True)
-            ]
-        results, means, variances = zip(
-            *[kernels.batch_normalization(*edge, EPSILON) for edge in edges],
-            strict=True,
+            return normalization.frozen_batch_normalization(
+                tensors,
+                scales,
+                offsets,
+                self.moving_mean,
+                self.moving_variance,
+                EPSILON,
+            )
+        results, means, variances = normalization.batch_normalization(
+            tensors, scales, offsets, EPSILON
         )
-        self._move(self.moving_mean, means)
-        self._move(self.moving_variance, variances)
-        return list(results)
-
-    def _move(self, statistic, of_edges):
-        """Moves a running statistic towards the batch's, with their common rate."""
-        statistic.assign((1 - RATE) * statistic + RATE * tf.stack(of_edges))
+        for statistic, of_batch in (
+            (self.moving_mean, means),
+            (self.moving_variance, variances),
+        ):
+            statistic.assign((1 - RATE) * statistic + RATE * of_batch)
+        return results
 
     def _scales_and_offsets(self, weights):
-        if self.affine:
-            scales, offsets = tf.unstack(self.gamma), tf.unstack(self.beta)
-            if weights is not None:
-                scales = [w * x for w, x in zip(weights, scales, strict=True)]
-                offsets = [w * x for w, x in zip(weights, offsets, strict=True)]
-            return scales, offsets
-        offsets = [None] * self.num_edges
-        if weights is None:
-            return [
-                tf.ones(self.channels, self.variable_dtype)
-            ] * self.num_edges, offsets
-        return [tf.fill([self.channels], weight) for weight in weights], offsets
+        if not self.affine:
+            return weights, None
+        scales, offsets = tf.unstack(self.gamma), tf.unstack(self.beta)
+        if weights is not None:
+            scales = [w * x for w, x in zip(weights, scales, strict=True)]
+            offsets = [w * x for w, x in zip(weights, offsets, strict=True)]
+        return scales, offsets
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 # From the bottom up. What stands in a row never imports a later row.
 LAYERS = (
     ("errors", "version"),
-    ("checks", "kernels"),
+    ("checks", "kernels", "normalization"),
     ("cell_genotype", "blocks"),
     ("genotype",),
     ("derive", "plots", "attention"),

@@ -1,0 +1,156 @@
+"""Batch normalization of one tensor per edge, as functions of tensors.
+
+Reference:
+    Ioffe, Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167
+"""
+
+import tensorflow as tf
+
+
+def batch_normalization(tensors, scales, offsets, epsilon):
+    """Normalises tensors, each by the statistics of its batch.
+
+    Args:
+        tensors: List of tensors `(batch, height, width, channels)` of one shape.
+        scales: List of as many tensors `(channels,)` or `()`, float32 (float64
+            for float64 tensors), or `None` for ones.
+        offsets: List of tensors `(channels,)`, or `None` for zeros.
+        epsilon: Float added to the variances.
+
+    Returns:
+        The list of normalised tensors, their means `(len(tensors), channels)`, and
+        the unbiased variances, which PyTorch averages; neither is differentiated.
+    """
+    if is_half(tensors[0]) or on_gpu():
+        return fused_batch_normalization(tensors, scales, offsets, epsilon)
+    return staged_batch_normalization(tensors, scales, offsets, epsilon)
+
+
+def is_half(x):
+    """Whether a tensor is of 16-bit floats."""
+    return x.dtype in (tf.float16, tf.bfloat16)
+
+
+def on_gpu():
+    """Whether this process computes on GPUs."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def fused_batch_normalization(tensors, scales, offsets, epsilon):
+    """TensorFlow's kernel for `batch_normalization`: the fastest; no float64.
+
+    On CPUs it adds up all pixels in one running sum: in float32 the result is
+    ten times less exact than PyTorch's and flips ReLUs.
+    """
+    channels = tensors[0].shape[-1]
+    dtype = tf.float32
+    zeros = tf.zeros(channels, dtype)
+    scales = scales or [tf.ones((), dtype)] * len(tensors)
+    offsets = offsets or [zeros] * len(tensors)
+    # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
+    results = [
+        tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=tf.broadcast_to(scale, [channels]),
+            offset=offset,
+            mean=zeros,
+            variance=zeros,
+            epsilon=epsilon,
+            exponential_avg_factor=1.0,  # The new moving statistics: the batch's.
+        )
+        for x, scale, offset in zip(tensors, scales, offsets, strict=True)
+    ]
+    return (
+        [result.y for result in results],
+        tf.stack([result.batch_mean for result in results]),
+        tf.stack([result.batch_variance for result in results]),
+    )
+
+
+def staged_batch_normalization(tensors, scales, offsets, epsilon):
+    """`batch_normalization` whose means, and those of its gradient, are staged.
+
+    The mean of each image comes first: one running sum over a whole batch is
+    inexact. Not `tf.nn.moments`, which hides the mean from the variance's
+    gradient: its second derivative is wrong.
+    """
+    edges = len(tensors)
+    scales, offsets = scales or [], offsets or []
+    size = count_pixels(tensors[0])
+
+    @tf.custom_gradient
+    def normalize(*inputs):
+        tensors = inputs[:edges]
+        scales_now = inputs[edges : edges + len(scales)]
+        offsets_now = inputs[edges + len(scales) :]
+        mean = staged_mean()
+        means = [mean(x) for x in tensors]
+        centred = [x - mean_of_x for x, mean_of_x in zip(tensors, means, strict=True)]
+        variances = tf.stack([mean(tf.square(x)) for x in centred])
+        deviations = tf.unstack(tf.math.rsqrt(variances + epsilon))
+        factors = products(scales_now, deviations) if scales else deviations
+        results = products(centred, factors)
+        if offsets:
+            results = [x + y for x, y in zip(results, offsets_now, strict=True)]
+
+        def gradient(*slopes):
+            slopes = slopes[:edges]
+            totals = [mean(slope) for slope in slopes]
+            alongs = products(deviations, map(mean, products(slopes, centred)))
+            terms = zip(
+                factors,
+                slopes,
+                totals,
+                products(centred, products(deviations, alongs)),
+                strict=True,
+            )
+            of_tensors = [
+                factor * (slope - total - projection)
+                for factor, slope, total, projection in terms
+            ]
+            of_scales = [size * along for along in alongs] if scales else []
+            if scales and scales[0].shape.rank == 0:
+                of_scales = [tf.reduce_sum(x) for x in of_scales]
+            of_offsets = [size * total for total in totals] if offsets else []
+            return of_tensors + of_scales + of_offsets
+
+        return (*results, tf.stack(means), variances), gradient
+
+    *results, means, variances = normalize(*tensors, *scales, *offsets)
+    return results, means, variances * (size / tf.maximum(size - 1, 1))
+
+
+def staged_mean():
+    """Returns the function from a tensor to its mean `(channels,)`, image by image."""
+    pixels, images = tf.constant([1, 2]), tf.constant(0)  # One node for all calls.
+    return lambda x: tf.reduce_mean(tf.reduce_mean(x, axis=pixels), axis=images)
+
+
+def products(left, right):
+    """Returns the products of the elements of two iterables."""
+    return [x * y for x, y in zip(left, right, strict=True)]
+
+
+def count_pixels(x):
+    """Returns batch times height times width, as a scalar of the dtype of `x`."""
+    size = x.shape[:-1].num_elements()
+    if size is None:
+        size = tf.reduce_prod(tf.shape(x)[:-1])
+    return tf.cast(size, x.dtype)
+
+
+def frozen_batch_normalization(tensors, scales, offsets, means, variances, epsilon):
+    """Normalises by given statistics `(len(tensors), channels)`.
+
+    All else as in `batch_normalization`.
+    """
+    factors = tf.math.rsqrt(variances + epsilon)
+    if scales is not None:
+        factors *= tf.stack([tf.reshape(scale, [-1]) for scale in scales])
+    shifts = -means * factors
+    if offsets is not None:
+        shifts += tf.stack(offsets)
+    dtype = tensors[0].dtype
+    factors, shifts = (tf.unstack(tf.cast(x, dtype)) for x in (factors, shifts))
+    edges = zip(tensors, factors, shifts, strict=True)
+    return [x * factor + shift for x, factor, shift in edges]
