@@ -10,6 +10,8 @@ import itertools
 import math
 import random
 
+from keras_atdarts.cell_genotype import IDENTITY
+from keras_atdarts.cell_genotype import attended_name
 from keras_atdarts.derive import NONE
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
@@ -66,9 +68,12 @@ def edge_candidates(operations, attentions=()):
         operations: Names of operations; `none` is left out.
         attentions: Names of the attentions that may follow an operation.
     """
-    endings = ("", *(f"+{attention}" for attention in attentions))
-    names = (name for name in operations if name != NONE)
-    candidates = tuple(name + ending for name in names for ending in endings)
+    candidates = tuple(
+        attended_name(operation, attention)
+        for operation in operations
+        if operation != NONE
+        for attention in (IDENTITY, *attentions)
+    )
     if not candidates:
         raise InputError(
             f"A genotype needs an operation other than '{NONE}'. "
