@@ -40,13 +40,14 @@ class Optimizer(keras.optimizers.Optimizer):
         self.coupled_weight_decay = coupled_weight_decay
 
     def apply(self, grads, trainable_variables=None):
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         grads = sum_over_replicas(list(grads))
         if self.clip_norm is not None:
             grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
-        if replicas > 1:  # Keras sums the replicas' equal gradients once more.
-            grads = [gradient / replicas for gradient in grads]
         super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Keras' sum over replicas, which `apply` has already made."""
+        return grads_and_vars
 
     def decayed(self, gradient, variable):
         """Returns the gradient with the weight decay added."""
