@@ -93,7 +93,7 @@ class ImageDataset:
             and `int32`.
         """
         examples = self.read_encoded(split, indices)
-        return examples.map(self._decode, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def read_encoded(self, split, indices=None):
         """Reads a split like `read`, but leaves the images as they are stored.
@@ -112,6 +112,12 @@ class ImageDataset:
         return examples.map(
             lambda example: (example["image"], tf.cast(example["label"], tf.int32))
         )
+
+    def decode(self, content, label):
+        """Returns an example of `read_encoded` as `read` has it."""
+        stored_shape = self._builder.info.features["image"].shape
+        image = images.decode(content, stored_shape)
+        return images.resize(image, self.image_shape[:2], self.central_fraction), label
 
     def encoded_bytes(self, split):
         """Returns the mean bytes of a stored image; of the pixels if not known."""
@@ -151,11 +157,6 @@ class ImageDataset:
         if catalogue_name in PUBLISHED_NORMALISATION:
             return PUBLISHED_NORMALISATION[catalogue_name]
         return _measure_normalisation(self._batches("train"))
-
-    def _decode(self, content, label):
-        stored_shape = self._builder.info.features["image"].shape
-        image = images.decode(content, stored_shape)
-        return images.resize(image, self.image_shape[:2], self.central_fraction), label
 
     def _batches(self, split):
         """Iterates over NumPy batches `(images, labels)` of a split."""

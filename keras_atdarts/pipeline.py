@@ -62,7 +62,7 @@ def steps_per_epoch(num_examples, batch_size):
 
 
 def training_batches(
-    dataset, batch_size, augmentation, seed, indices=None, first_epoch=0
+    dataset, batch_size, augmentation, seed, indices=None, first_batch=0
 ):
     """Infinite shuffled and augmented batches of the training split.
 
@@ -76,7 +76,9 @@ def training_batches(
         augmentation: An `Augmentation`.
         seed: Integer.
         indices: Positions of the training images to use; all if `None`.
-        first_epoch: Integer, the epoch to begin with, to continue a run.
+        first_batch: Integer, how many batches an earlier run has used already.
+            They are passed over before images are decoded, except those of one
+            block where images are streamed.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: normalised `float32` of shape
@@ -84,10 +86,9 @@ def training_batches(
     """
     if indices is None:
         indices = np.arange(dataset.num_examples("train"))
-    steps = steps_per_epoch(len(indices), batch_size)
     stream_seed = (seed, WEIGHT_STREAM)
     return _batches_from(
-        dataset, batch_size, augmentation, stream_seed, indices, first_epoch * steps
+        dataset, batch_size, augmentation, stream_seed, indices, first_batch
     )
 
 
@@ -98,7 +99,7 @@ def search_batches(
     seed,
     weight_indices,
     alpha_indices,
-    first_epoch=0,
+    first_batch=0,
 ):
     """Infinite pairs of a weight batch and an alpha batch, augmented alike.
 
@@ -112,13 +113,12 @@ def search_batches(
         seed: Integer.
         weight_indices: Positions of the training images the weights learn on.
         alpha_indices: Positions of those the alphas learn on.
-        first_epoch: Integer, the epoch to begin with, to continue a run.
+        first_batch: Integer, as in `training_batches`.
 
     Returns:
         A `tf.data.Dataset` of `((images, labels), (images, labels))`, each as in
         `training_batches`: the weight batch, then the alpha batch.
     """
-    first_batch = first_epoch * steps_per_epoch(len(weight_indices), batch_size)
     weight_batches, alpha_batches = (
         _batches_from(
             dataset, batch_size, augmentation, (seed, stream), indices, first_batch
@@ -171,8 +171,14 @@ def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch)
             epoch_batches = _shuffled(dataset, batch_size, indices, order_seed)
         else:
             epoch_batches = _shuffled_stream(dataset, batch_size, indices, order_seed)
-    batches = tf.data.Dataset.counter(first_batch // steps).flat_map(epoch_batches)
-    batches = batches.skip(first_batch % steps).enumerate(first_batch)
+    first_epoch, first_step = divmod(first_batch, steps)
+
+    def rest_of_epoch(epoch):
+        step = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+        return epoch_batches(epoch, step * batch_size)
+
+    batches = tf.data.Dataset.counter(first_epoch).flat_map(rest_of_epoch)
+    batches = batches.enumerate(first_batch)
     mean, std = dataset.mean, dataset.std  # Measured now, not inside the pipeline.
 
     def augment(number, batch):
@@ -188,16 +194,19 @@ def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch)
 
 
 def _shuffled(dataset, batch_size, indices, seed):
-    """Returns the function from an epoch to its `uint8` batches, from memory."""
+    """Returns the function from an epoch to its `uint8` batches, from memory.
+
+    Its second argument is the number of images to pass over, whole batches.
+    """
     images, labels = _tensors(dataset, "train")
     indices = tf.constant(indices, tf.int64)
     num_used = steps_per_epoch(len(indices), batch_size) * batch_size
 
-    def epoch_batches(epoch):
+    def epoch_batches(epoch, first):
         order = tf.random.experimental.stateless_shuffle(
             indices, tf.random.fold_in(seed, epoch)
         )
-        order = tf.reshape(order[:num_used], [-1, batch_size])
+        order = tf.reshape(order[first:num_used], [-1, batch_size])
         return tf.data.Dataset.from_tensor_slices(order).map(
             lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen)),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -207,13 +216,18 @@ def _shuffled(dataset, batch_size, indices, seed):
 
 
 def _shuffled_stream(dataset, batch_size, indices, seed):
-    """Returns the function from an epoch to its `uint8` batches, from storage."""
-    examples = dataset.read("train", indices)
-    num_bytes = math.prod(dataset.image_shape)
+    """Like `_shuffled`, from storage."""
+    examples = dataset.read_encoded("train", indices)
+    block_size = _block_size(math.prod(dataset.image_shape), len(indices))
 
-    def epoch_batches(epoch):
+    def decoded_after(count):
+        return examples.skip(count).map(
+            dataset.decode, num_parallel_calls=tf.data.AUTOTUNE
+        )
+
+    def epoch_batches(epoch, first):
         shuffled = _shuffled_in_blocks(
-            examples, len(indices), num_bytes, tf.random.fold_in(seed, epoch)
+            decoded_after, block_size, tf.random.fold_in(seed, epoch), first
         )
         return shuffled.batch(batch_size, drop_remainder=True)
 
@@ -226,11 +240,11 @@ def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
     The images are shuffled as they are stored, and decoded after that.
     """
     examples = dataset.read_encoded("train", indices)
-    num_bytes = dataset.encoded_bytes("train")
+    block_size = _block_size(dataset.encoded_bytes("train"), len(indices))
 
-    def epoch_batches(epoch):
+    def epoch_batches(epoch, first):
         shuffled = _shuffled_in_blocks(
-            examples, len(indices), num_bytes, tf.random.fold_in(order_seed, epoch)
+            examples.skip, block_size, tf.random.fold_in(order_seed, epoch), first
         )
         epoch_seed = tf.random.fold_in(crop_seed, epoch)
 
@@ -239,18 +253,30 @@ def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
             seed = tf.random.fold_in(epoch_seed, position)
             return decode_random_part(content, dataset.image_shape, seed), label
 
-        parts = shuffled.enumerate().map(crop, num_parallel_calls=tf.data.AUTOTUNE)
+        parts = shuffled.enumerate(first).map(crop, num_parallel_calls=tf.data.AUTOTUNE)
         return parts.batch(batch_size, drop_remainder=True)
 
     return epoch_batches
 
 
-def _shuffled_in_blocks(examples, count, num_bytes, seed):
-    """Shuffles `count` examples of `num_bytes` bytes each, one block after another.
+def _block_size(num_bytes, count):
+    """Returns how many of `count` examples of `num_bytes` bytes a block holds."""
+    return max(1, min(SHUFFLE_BUFFER // num_bytes, count))
+
+
+def _shuffled_in_blocks(examples_after, block_size, seed, first):
+    """Shuffles examples, one block after another, and leaves out the `first` ones.
 
     The order of `Dataset.shuffle` would depend on TensorFlow's global seed too.
+
+    Args:
+        examples_after: Function from the number of stored examples to pass over
+            to the `tf.data.Dataset` of those that follow.
+        block_size: Integer.
+        seed: Tensor, a seed of TensorFlow.
+        first: Scalar tensor `int64`.
     """
-    block_size = max(1, min(SHUFFLE_BUFFER // num_bytes, count))
+    first_block = first // block_size
 
     def shuffle(number, block):
         values, labels = block
@@ -260,8 +286,9 @@ def _shuffled_in_blocks(examples, count, num_bytes, seed):
         return tf.gather(values, order), tf.gather(labels, order)
 
     # A block is read while the one before it is used.
-    blocks = examples.batch(block_size).enumerate().map(shuffle).prefetch(1)
-    return blocks.unbatch()
+    blocks = examples_after(first_block * block_size).batch(block_size)
+    blocks = blocks.enumerate(first_block).map(shuffle).prefetch(1)
+    return blocks.unbatch().skip(first % block_size)
 
 
 def _ordered(dataset, split, batch_size):

@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from sample_data import write_image
 from sample_data import write_image_folder
 
@@ -136,10 +139,34 @@ def test_same_seed_gives_the_same_batches(dataset):
     assert any(np.any(a[0] != b[0]) for a, b in zip(runs[0], runs[2], strict=True))
 
 
-def test_first_epoch_continues_a_run(dataset):
+@pytest.mark.parametrize("first", [14, 11])
+def test_first_batch_continues_a_run(dataset, monkeypatch, first):
+    # Streamed in blocks of eight images.
+    monkeypatch.setattr(pipeline, "SHUFFLE_BUFFER", 8 * math.prod(dataset.image_shape))
     whole = take(pipeline.training_batches(dataset, 4, EVERYTHING, seed=1), 21)
-    later = pipeline.training_batches(dataset, 4, EVERYTHING, seed=1, first_epoch=2)
-    assert_same(take(later, 7), whole[14:])
+    later = pipeline.training_batches(dataset, 4, EVERYTHING, seed=1, first_batch=first)
+    assert_same(take(later, 21 - first), whole[first:])
+
+
+def test_blocks_passed_over_are_not_read():
+    numbers = np.arange(30)
+    examples = tf.data.Dataset.from_tensor_slices((numbers, numbers))
+    passed_over = []
+
+    def examples_after(count):
+        passed_over.append(int(count))
+        return examples.skip(count)
+
+    whole, later = (
+        pipeline._shuffled_in_blocks(
+            examples_after, 8, (3, 4), tf.constant(first, tf.int64)
+        )
+        for first in (0, 20)
+    )
+    assert passed_over == [0, 16]
+    expected = list(whole.as_numpy_iterator())
+    assert expected != sorted(expected)
+    assert list(later.as_numpy_iterator()) == expected[20:]
 
 
 def test_augmentation_differs_between_epochs(dataset):
@@ -188,12 +215,12 @@ def test_weight_batches_are_those_of_training(dataset):
     assert_same([pair[0] for pair in take(pairs, 5)], take(alone, 5))
 
 
-def test_first_epoch_continues_a_search_with_unequal_halves(dataset):
+def test_first_batch_continues_a_search_with_unequal_halves(dataset):
     # 2 weight batches an epoch, 4 alpha batches: the alphas continue midway.
     weight, alpha = pipeline.search_split(30, 1 / 3, seed=0)
     arguments = (dataset, 5, EVERYTHING, 2, weight, alpha)
     whole = take(pipeline.search_batches(*arguments), 8)
-    later = take(pipeline.search_batches(*arguments, first_epoch=1), 6)
+    later = take(pipeline.search_batches(*arguments, first_batch=2), 6)
     for half in (0, 1):
         assert_same([pair[half] for pair in later], [pair[half] for pair in whole[2:]])
 
@@ -263,8 +290,8 @@ def test_resized_crop_is_a_function_of_seed_and_epoch(photographs):
     )
     assert_same(whole, again)
     assert any(np.any(a[0] != b[0]) for a, b in zip(whole, other, strict=True))
-    later = pipeline.training_batches(photographs, 8, RECIPE, 5, first_epoch=1)
-    assert_same(take(later, 7), whole[7:])
+    later = pipeline.training_batches(photographs, 8, RECIPE, 5, first_batch=3)
+    assert_same(take(later, 11), whole[3:])
 
 
 def test_resized_crop_in_small_blocks(photographs, monkeypatch):
