@@ -11,6 +11,7 @@ import pytest
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.runs.script import command_line
+from keras_atdarts.runs.script import resume_command
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 
@@ -62,6 +63,20 @@ def test_command_line_is_that_of_the_running_script(monkeypatch):
     python, *words = shlex.split(command_line("retrain.py", "--workdir", "my runs/a"))
     assert pathlib.Path(shutil.which(python)).samefile(sys.executable)
     assert words == ["train/retrain.py", "--workdir", "my runs/a"]
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        ("--seed 1", "--seed 1 --workdir runs/a --resume"),
+        ("--overwrite --workdir b", "--workdir b --resume"),
+        ("--workdir=b --resume", "--workdir=b --resume"),
+    ],
+)
+def test_resume_command_is_the_same_with_resume(monkeypatch, words, expected):
+    monkeypatch.setattr(sys, "argv", ["train/search.py", *words.split()])
+    _, *found = shlex.split(resume_command("runs/a"))
+    assert found == ["train/search.py", *expected.split()]
 
 
 def test_command_line_names_python_as_short_as_it_can(monkeypatch, tmp_path):

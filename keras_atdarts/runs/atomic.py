@@ -5,6 +5,9 @@ import json
 import os
 import pathlib
 
+# How the names of unfinished files begin. A killed process leaves them behind.
+PARTIAL = ".partial-"
+
 
 @contextlib.contextmanager
 def replacing(path):
@@ -14,7 +17,7 @@ def replacing(path):
     in the same folder and has the same suffix.
     """
     path = pathlib.Path(path)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{path.name}")
     try:
         yield partial
         os.replace(partial, path)

@@ -14,11 +14,16 @@ LIBRARIES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 def describe_provenance():
     """Returns a dict, ready for JSON, of what could explain a result."""
     return {
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "date": now(),
         "git_revision": git_revision(),
         "platform": platform.platform(),
         "versions": library_versions(),
     }
+
+
+def now():
+    """Returns date and time as text, with the offset of the place."""
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def library_versions():

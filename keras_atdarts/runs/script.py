@@ -57,6 +57,18 @@ def command_line(script, *words):
     return shlex.join([python_name(), *map(str, (path, *words))])
 
 
+def resume_command(workdir):
+    """Returns what to type, here and now, to go on with the running script's run.
+
+    Args:
+        workdir: Path of the run's directory.
+    """
+    words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    if not any(word.split("=")[0] == "--workdir" for word in words):
+        words += ["--workdir", workdir]
+    return command_line(pathlib.Path(sys.argv[0]).name, *words, "--resume")
+
+
 def python_name():
     """Returns `python` where that is this interpreter, else its path."""
     found = shutil.which("python")
@@ -79,7 +91,7 @@ def saying_when_interrupted(finished):
 
     Example:
 
-    >>> with saying_when_interrupted(run.finished):
+    >>> with saying_when_interrupted(run.progress):
     ...     supernet.fit(...)
     """
     try:

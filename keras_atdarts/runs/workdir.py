@@ -13,10 +13,13 @@ import tempfile
 from keras_atdarts.errors import InputError
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs.provenance import describe_provenance
+from keras_atdarts.runs.provenance import now
+from keras_atdarts.runs.script import resume_command
 
 CONFIG = "config.json"
 HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
+CHECKPOINTS = "checkpoints"
 SPLIT = "split.npz"
 ALPHAS = "alphas.json"
 GENOTYPE = "genotype.json"
@@ -26,10 +29,13 @@ SUPERNET = "supernet.keras"
 NETWORK = "network.keras"
 EVALUATION = "evaluation.json"
 
+FINISHED = "finished"  # In the configuration: when, or None.
+
 RUN_FILES = (
     CONFIG,
     HISTORY,
     TENSORBOARD,
+    CHECKPOINTS,
     SPLIT,
     ALPHAS,
     GENOTYPE,
@@ -117,6 +123,16 @@ class RunDirectory:
                 )
         return run
 
+    def restart(self):
+        """Removes everything but the configuration of a run that goes from the start.
+
+        Without its configuration, a process killed here would leave no run.
+        """
+        with saying_where(self.path):
+            for name in RUN_FILES:
+                if name != CONFIG:
+                    remove(self.file(name))
+
     def file(self, name):
         """Returns the path of the file `name`, one of the constants above."""
         return self.path / name
@@ -170,8 +186,36 @@ class RunDirectory:
                 "config": config.to_dict(),
                 "dataset": dataset_description,
                 **describe_provenance(),
+                FINISHED: None,
             },
         )
+
+    def add_resumption(self, step, config):
+        """Adds to the configuration that the run went on, and from where.
+
+        Args:
+            step: Integer, the number of steps that were done.
+            config: The `Config` it goes on with, which may differ in what decides
+                nothing.
+        """
+        saved = self.read_json(CONFIG)
+        resumption = {"step": step, **describe_provenance()}
+        resumptions = [*saved.get("resumed", []), resumption]
+        changes = {"config": config.to_dict(), "resumed": resumptions}
+        self.write_json(CONFIG, {**saved, **changes})
+
+    def mark_finished(self):
+        """Notes in the configuration that all files of the run are written."""
+        saved = self.read_json(CONFIG)
+        self.write_json(CONFIG, {**saved, FINISHED: now()})
+
+    def is_unfinished(self):
+        """Returns whether there is a run that was stopped before its end."""
+        try:
+            saved = self.read_json(CONFIG)
+        except InputError:
+            return False
+        return isinstance(saved, dict) and saved.get(FINISHED, "before") is None
 
     def read_config(self, config_class):
         """Returns the configuration and the data set's description.
@@ -191,13 +235,14 @@ class RunDirectory:
             )
         return config_class.from_dict(saved["config"]), saved["dataset"]
 
-    def finished(self):
-        """Returns a sentence: how many epochs are finished, and where."""
+    def progress(self):
+        """Returns how many epochs are finished, where, and how to go on."""
         history = self.file(HISTORY)
         lines = history.read_text("utf-8").splitlines() if history.exists() else [""]
         count = len(lines) - 1
         what = "1 finished epoch is" if count == 1 else f"{count} finished epochs are"
-        return f"{what} in {self.path}."
+        command = resume_command(self.path)
+        return f"{what} in {self.path}. To go on: {command}"
 
 
 @contextlib.contextmanager
@@ -214,11 +259,16 @@ def saying_where(path):
 
 def check_empty(directory):
     """Raises `InputError` where something is in `directory`."""
-    if any(directory.iterdir()):
-        raise InputError(
-            f"'{directory}' is not empty. Give --workdir another directory, or "
-            "add --overwrite to replace the run in it."
-        )
+    # What a process leaves that was killed while it began a run is nothing.
+    if all(path.name.startswith(atomic.PARTIAL) for path in directory.iterdir()):
+        return
+    resuming = ""
+    if RunDirectory(directory).is_unfinished():
+        resuming = "add --resume to go on with the unfinished run in it, "
+    raise InputError(
+        f"'{directory}' is not empty. Give --workdir another directory, {resuming}or "
+        "add --overwrite to replace the run in it."
+    )
 
 
 def remove(path):
