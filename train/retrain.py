@@ -36,6 +36,8 @@ from keras_atdarts.pipeline import training_batches
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import LatestNetwork
 from keras_atdarts.runs.callbacks import record_callbacks
+from keras_atdarts.runs.fitting import build_metrics
+from keras_atdarts.runs.fitting import fit
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.retrain_config import RetrainConfig
@@ -45,6 +47,8 @@ from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.start import Start
+from keras_atdarts.runs.start import add_run_flags
 from keras_atdarts.runs.trained import load_network
 
 
@@ -52,7 +56,10 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(RetrainConfig, arguments)
     genotype = Genotype.load(arguments.genotype, operation_names())
-    workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
+    start = Start(arguments, config)
+    start.check_genotype(genotype)
+    if start.finished:
+        return start.say_finished()
     prepare_runtime()
     strategy = make_strategy(config.devices)
     fix_randomness(config.seed, config.deterministic)
@@ -66,12 +73,13 @@ def main(argv=None):
     augmentation.check_channels(dataset.image_shape[-1])
     with strategy.scope():
         network, steps = prepare(config, genotype, dataset)
-    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
-    run.write_config(config, dataset.description())
+    run = start.run(dataset.description())
     genotype.save(run.file(workdir.GENOTYPE))
-    with saying_when_interrupted(run.finished):
-        train(network, config, dataset, augmentation, steps, run)
+    with saying_when_interrupted(run.progress):
+        checkpointing = start.checkpointing(run, network, [network.optimizer], steps)
+        train(network, config, dataset, augmentation, run, checkpointing)
         report(load_network(run), dataset, run)
+        run.mark_finished()
     print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
 
 
@@ -85,14 +93,7 @@ def parse_arguments(argv):
         help="genotype.json of a search, or a published genotype: "
         f"{', '.join(published_genotypes())}",
     )
-    parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory to write to"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the run that is in the directory",
-    )
+    add_run_flags(parser)
     return parser.parse_args(argv)
 
 
@@ -129,6 +130,7 @@ def prepare(config, genotype, dataset):
     # Several devices need the optimizer's variables before `fit`.
     optimizer.build(network.trainable_variables)
     compile_network(network, optimizer, config.auxiliary_weight, config.label_smoothing)
+    build_metrics(network)
     return network, steps
 
 
@@ -177,25 +179,30 @@ def compile_network(network, optimizer, auxiliary_weight, label_smoothing):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def train(network, config, dataset, augmentation, steps, run):
+def train(network, config, dataset, augmentation, run, checkpointing):
     """Trains the network and writes the run."""
-    batches = training_batches(dataset, config.batch_size, augmentation, config.seed)
-    if isinstance(network.output, dict):
-        batches = batches.map(
+
+    def batches_from(first_batch):
+        batches = training_batches(
+            dataset,
+            config.batch_size,
+            augmentation,
+            config.seed,
+            first_batch=first_batch,
+        )
+        if not isinstance(network.output, dict):
+            return batches
+        return batches.map(
             lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
         )
+
     print(f"Training in {run.path}. The first step takes longest to prepare.")
-    network.fit(
-        batches,
-        epochs=config.epochs,
-        steps_per_epoch=steps,
-        callbacks=[
-            DropPathSchedule(config.drop_path_rate, config.epochs),
-            LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head),
-            *record_callbacks(run),
-        ],
-        shuffle=False,  # The batches are shuffled already.
-    )
+    callbacks = [
+        DropPathSchedule(config.drop_path_rate, config.epochs),
+        LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head),
+        *record_callbacks(run),
+    ]
+    fit(network, batches_from, config.epochs, callbacks, checkpointing)
 
 
 def report(network, dataset, run):

@@ -24,6 +24,7 @@ from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
+from keras_atdarts.errors import InputError
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
@@ -42,6 +43,7 @@ from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
 from keras_atdarts.runs.callbacks import record_callbacks
+from keras_atdarts.runs.fitting import fit
 from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
@@ -53,6 +55,9 @@ from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.runs.start import Start
+from keras_atdarts.runs.start import add_run_flags
+from keras_atdarts.runs.words import flag_name
 from keras_atdarts.second_derivatives import check_second_derivatives
 from keras_atdarts.supernet import Supernet
 
@@ -63,27 +68,41 @@ def main(argv=None):
     # Before the data, which may have to be downloaded.
     operations = resolve_operations(config.operations)
     parts = place_attention(operations, config.attention_placement)
-    workdir.RunDirectory.check(arguments.workdir, arguments.overwrite)
     if config.strategy == "random":
-        run, genotype = draw(config, *parts, arguments)
+        check_no_checkpoints(arguments)
+    start = Start(arguments, config)
+    if start.finished:
+        return start.say_finished()
+    if config.strategy == "random":
+        run, genotype = draw(config, *parts, start)
     else:
-        run, genotype = learn(config, operations, arguments)
+        run, genotype = learn(config, operations, start)
     with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
         report(genotype, run)
+        run.mark_finished()
     print(f"Next: {retrain_command(config, arguments.preset, run)}")
 
 
-def draw(config, operations, attentions, arguments):
+def check_no_checkpoints(arguments):
+    """Raises `InputError` where a search by chance is to save checkpoints."""
+    for name in ("checkpoint_steps", "keep_checkpoints"):
+        if getattr(arguments, name) is not None:
+            raise InputError(
+                f"{flag_name(name)} only counts with --strategy gradient; received "
+                "--strategy random, which trains nothing. Leave it out."
+            )
+
+
+def draw(config, operations, attentions, start):
     """Searches by chance; returns the run and the first genotype drawn."""
     genotypes = random_genotypes(operations, config.samples, config.seed, attentions)
-    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
-    run.write_config(config)
+    run = start.run()
     run.write_genotypes(genotypes)
     print(f"{len(genotypes)} drawn: {run.file(workdir.GENOTYPES)}")
     return run, genotypes[0]
 
 
-def learn(config, operations, arguments):
+def learn(config, operations, start):
     """Searches by gradients; returns the run and the genotype found."""
     prepare_runtime()
     strategy = make_strategy(config.devices)
@@ -93,27 +112,18 @@ def learn(config, operations, arguments):
     dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
     with strategy.scope():
         supernet, split, steps = prepare(config, dataset)
-    run = workdir.RunDirectory.create(arguments.workdir, arguments.overwrite)
-    run.write_config(config, dataset.description())
-    with saying_when_interrupted(run.finished):
-        return run, search(supernet, config, dataset, split, steps, run)
+    run = start.run(dataset.description())
+    with saying_when_interrupted(run.progress):
+        optimizers = [supernet.optimizer, supernet.alpha_optimizer]
+        checkpointing = start.checkpointing(run, supernet, optimizers, steps)
+        return run, search(supernet, config, dataset, split, run, checkpointing)
 
 
 def parse_arguments(argv):
     """Returns the flags."""
     parser = config_parser(SearchConfig, __doc__, argv)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    parser.add_argument(
-        "--workdir",
-        default=f"runs/search-{now}",
-        metavar="DIR",
-        help="directory to write to (runs/search- and the time)",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the run that is in the directory",
-    )
+    add_run_flags(parser, workdir_default=f"runs/search-{now}")
     parser.epilog = textwrap.fill(
         f"--operations takes the name of a set: {', '.join(SEARCH_SPACES)}; or "
         f"several operations of {', '.join(operation_names())}. A single name that "
@@ -189,22 +199,21 @@ def architect(config):
     return SecondOrder(config.hessian)
 
 
-def search(supernet, config, dataset, split, steps, run):
+def search(supernet, config, dataset, split, run, checkpointing):
     """Trains weights and alphas and writes the run; returns the genotype."""
-    np.savez(run.file(workdir.SPLIT), weights=split[0], alphas=split[1])
+    with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
+        np.savez(unfinished, weights=split[0], alphas=split[1])
     augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
-    batches = search_batches(
-        dataset, config.batch_size, augmentation, config.seed, *split
-    )
+
+    def batches_from(first_batch):
+        return search_batches(
+            dataset, config.batch_size, augmentation, config.seed, *split, first_batch
+        )
+
     history = GenotypeHistory(run, derive_genotype)
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
-    supernet.fit(
-        batches,
-        epochs=config.epochs,
-        steps_per_epoch=steps,
-        callbacks=[*record_callbacks(run), history],
-        shuffle=False,  # The batches are shuffled already.
-    )
+    callbacks = [*record_callbacks(run), history]
+    fit(supernet, batches_from, config.epochs, callbacks, checkpointing)
     with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
         supernet.save(unfinished)
     return history.genotype

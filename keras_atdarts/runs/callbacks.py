@@ -1,7 +1,9 @@
 """What a run writes down and says while it trains."""
 
 import keras
+import tensorflow as tf
 
+from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import source_name
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
@@ -19,9 +21,7 @@ def record_callbacks(run):
     return [
         keras.callbacks.ProgbarLogger(),
         History(run.file(workdir.HISTORY)),
-        keras.callbacks.TensorBoard(
-            str(run.file(workdir.TENSORBOARD)), write_graph=False
-        ),
+        TensorBoard(run.file(workdir.TENSORBOARD)),
     ]
 
 
@@ -50,6 +50,34 @@ class History(keras.callbacks.Callback):
         atomic.write_text(self.path, f"{earlier}{line}\n")
 
 
+class TensorBoard(keras.callbacks.Callback):
+    """Shows each epoch's metrics and the weights' learning rate in TensorBoard.
+
+    They are on the disk when an epoch has ended; Keras' callback keeps them back
+    for up to two minutes, and a killed run would have gaps.
+
+    Args:
+        folder: Path; the files go to its sub-folder `train`, as with Keras.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_train_begin(self, logs=None):
+        self.writer = tf.summary.create_file_writer(str(self.folder / "train"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {**logs, "learning_rate": self.model.optimizer.learning_rate}
+        with self.writer.as_default(epoch):
+            for name, value in values.items():
+                tf.summary.scalar(f"epoch_{name}", float(value))
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
+
+
 class LatestNetwork(keras.callbacks.Callback):
     """Saves the network at the end of each epoch, in the place of the previous one.
 
@@ -75,7 +103,8 @@ class GenotypeHistory(keras.callbacks.Callback):
     number as in the history, from 0, the alphas (see `Supernet.labelled_alphas`;
     `"0<-1"` is the edge to node 0 from source 1) and the genotype they give. The
     genotype of the last finished epoch is in `genotype.json` and in the attribute
-    `genotype`. So an interrupted search leaves all that it finished.
+    `genotype`. So an interrupted search leaves all that it finished, and a list
+    that is there already is continued.
 
     Args:
         run: A `RunDirectory`.
@@ -88,6 +117,10 @@ class GenotypeHistory(keras.callbacks.Callback):
         self.derive = derive
         self.epochs = []
         self.genotype = None
+        if run.file(workdir.ALPHAS).exists():
+            self.epochs = run.read_json(workdir.ALPHAS)
+        if self.epochs:
+            self.genotype = Genotype.from_dict(self.epochs[-1]["genotype"])
 
     def on_epoch_end(self, epoch, logs=None):
         alphas = self.model.labelled_alphas()
