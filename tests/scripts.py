@@ -8,6 +8,8 @@ import pathlib
 import sys
 from unittest import mock
 
+import keras
+
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.script import run_script
 
@@ -36,6 +38,8 @@ def run(name, *words):
             return run_script(load(name).main, argv)
         except SystemExit as end:
             return end.code
+        finally:
+            keras.config.set_dtype_policy("float32")
 
 
 class Watch:

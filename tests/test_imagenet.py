@@ -130,9 +130,7 @@ def compiled(config):
         keras.config.set_dtype_policy(policy)
     script = scripts.load("retrain.py")
     optimizer = keras.optimizers.SGD(0.1)
-    script.compile_network(
-        network, optimizer, config.auxiliary_weight, config.label_smoothing
-    )
+    script.compile_network(network, optimizer, config)
     return network
 
 

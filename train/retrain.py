@@ -44,6 +44,7 @@ from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
@@ -61,6 +62,7 @@ def main(argv=None):
     if start.finished:
         return start.say_finished()
     prepare_runtime()
+    set_precision(config.precision)
     strategy = make_strategy(config.devices)
     fix_randomness(config.seed, config.deterministic)
     dataset = load_dataset(
@@ -129,7 +131,7 @@ def prepare(config, genotype, dataset):
     )
     # Several devices need the optimizer's variables before `fit`.
     optimizer.build(network.trainable_variables)
-    compile_network(network, optimizer, config.auxiliary_weight, config.label_smoothing)
+    compile_network(network, optimizer, config)
     build_metrics(network)
     return network, steps
 
@@ -159,19 +161,20 @@ def learning_rate_schedule(config, steps):
     )
 
 
-def compile_network(network, optimizer, auxiliary_weight, label_smoothing):
+def compile_network(network, optimizer, config):
     """Compiles a network with or without an auxiliary head."""
 
     def loss():
-        return SmoothedCrossentropy(label_smoothing, dtype=network.variable_dtype)
+        return SmoothedCrossentropy(
+            config.label_smoothing, dtype=network.variable_dtype
+        )
 
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    # XLA's depthwise convolutions are very slow on CPUs.
-    options = {"optimizer": optimizer, "jit_compile": False}
+    options = {"optimizer": optimizer, "jit_compile": config.jit}
     if isinstance(network.output, dict):
         network.compile(
             loss={"logits": loss(), "auxiliary": loss()},
-            loss_weights={"logits": 1.0, "auxiliary": auxiliary_weight},
+            loss_weights={"logits": 1.0, "auxiliary": config.auxiliary_weight},
             metrics={"logits": [accuracy]},
             **options,
         )

@@ -50,6 +50,7 @@ from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import fix_randomness
 from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
@@ -105,6 +106,7 @@ def draw(config, operations, attentions, start):
 def learn(config, operations, start):
     """Searches by gradients; returns the run and the genotype found."""
     prepare_runtime()
+    set_precision(config.precision)
     strategy = make_strategy(config.devices)
     if config.order == 2 and config.hessian == "exact":
         check_second_derivatives(operations)
@@ -161,6 +163,7 @@ def prepare(config, dataset):
         weight_optimizer(config, steps),
         alpha_optimizer(config, steps),
         architect=architect(config),
+        jit_compile=config.jit,
     )
     return supernet, split, steps
 

@@ -6,6 +6,7 @@ states only what it changes.
 
 import dataclasses
 
+from keras_atdarts.errors import InputError
 from keras_atdarts.runs.settings import number
 from keras_atdarts.runs.settings import on_or_off
 from keras_atdarts.runs.settings import one_of
@@ -192,4 +193,9 @@ class RetrainConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.precision == "mixed_float16" and self.devices > 1:
+            raise InputError(
+                "precision mixed_float16 is for one device: Keras does not scale "
+                f"losses on {self.devices}. Give --precision mixed_bfloat16."
+            )
         check_falling(self, "learning_rate", "learning_rate_min")

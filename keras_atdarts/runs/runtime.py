@@ -47,6 +47,16 @@ def fix_randomness(seed, deterministic):
         tf.config.experimental.enable_op_determinism()
 
 
+def set_precision(name):
+    """Sets the precision of the layers that are made from now on.
+
+    Args:
+        name: String, the name of a Keras dtype policy: `"float32"`,
+            `"mixed_bfloat16"` or `"mixed_float16"`.
+    """
+    keras.config.set_dtype_policy(name)
+
+
 def make_strategy(num_devices):
     """Returns the strategy under which a model is built, to train on devices.
 

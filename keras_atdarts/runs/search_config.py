@@ -202,6 +202,12 @@ class SearchConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.precision == "mixed_float16":
+            raise InputError(
+                "precision mixed_float16 is for retraining: Keras scales the losses "
+                "of one optimizer, and a search has two. Give --precision "
+                "mixed_bfloat16."
+            )
         check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
         check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")
         if len(set(self.operations)) < len(self.operations):

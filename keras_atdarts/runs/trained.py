@@ -4,6 +4,7 @@ import keras
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.network import without_auxiliary_head
+from keras_atdarts.precision import in_float32
 from keras_atdarts.runs import workdir
 
 NEEDED_FILES = (workdir.CONFIG, workdir.GENOTYPE, workdir.NETWORK)
@@ -19,7 +20,7 @@ def open_trained_run(path):
 
 
 def load_network(run):
-    """Returns the trained network of a run, from images to logits.
+    """Returns the trained network of a run, from images to logits, in float32.
 
     Args:
         run: A `RunDirectory` from `open_trained_run`.
@@ -36,4 +37,4 @@ def load_network(run):
             f"Cannot load '{path}': {reason} Expected the network that "
             "train/retrain.py writes."
         ) from error
-    return without_auxiliary_head(network)
+    return in_float32(without_auxiliary_head(network))

@@ -6,6 +6,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.runs.settings import Config
 from keras_atdarts.runs.settings import number
 from keras_atdarts.runs.settings import on_or_off
+from keras_atdarts.runs.settings import one_of
 from keras_atdarts.runs.settings import optional
 from keras_atdarts.runs.settings import setting
 from keras_atdarts.runs.settings import several
@@ -14,6 +15,7 @@ from keras_atdarts.runs.settings import whole_number
 
 # Headings of --help.
 WEIGHTS = "learning the weights"
+MEMORY = "memory and speed"
 
 CUTOUT_HELP = "side in pixels of the square cut out of each image; 0 switches it off"
 FILTERS_HELP = "channels of a node in the first cells; each reduction doubles them"
@@ -100,6 +102,23 @@ class TrainingConfig(Config):
         "training",
         "the same results to the last bit from the same seed, machine and versions; "
         "GPUs then take slower kernels, and refuse an operation that has none",
+    )
+    precision: str = setting(
+        "float32",
+        one_of("float32", "mixed_bfloat16", "mixed_float16"),
+        MEMORY,
+        "of the activations; weights, alphas, statistics of batch norms and losses "
+        "are float32 always. mixed_bfloat16 halves the memory, for GPUs that know "
+        "it; mixed_float16, for older ones, is for retraining on one device: its "
+        "gradients need a scale, which Keras finds for one optimizer and one device",
+    )
+    jit: bool = setting(
+        False,
+        on_or_off(),
+        MEMORY,
+        "let XLA compile the step: for GPUs, after minutes of compiling. On CPUs its "
+        "depthwise convolutions are 50 to 100 times slower",
+        only_with={"devices": 1},
     )
     momentum: float = setting(
         0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"

@@ -1,0 +1,36 @@
+"""XLA compiles the step that runs without it as well."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_checks import random_images
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.optimizers import SGD
+from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.supernet import Supernet
+
+
+def trained(jit):
+    """Returns the variables after a step of the smallest search there is."""
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(3, 2, 3, ("none", "skip_connect", "avg_pool_3x3"), num_nodes=1)
+    supernet.build((None, 4, 4, 1))
+    supernet.compile(SGD(0.1, 0.9, clip_norm=0.05), SGD(0.1), jit_compile=jit)
+    batch = random_images((4, 4, 4, 1)), np.arange(4, dtype="int32") % 3
+    data = tf.data.Dataset.from_tensors((batch, batch)).repeat()
+    supernet.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
+    return supernet
+
+
+def test_a_compiled_step_is_the_plain_one():
+    expected, compiled = trained(False), trained(True)
+    assert compiled.jit_compile and not expected.jit_compile
+    for one, other in zip(compiled.variables, expected.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_xla_on_several_devices_is_refused():
+    with pytest.raises(InputError, match="--jit only counts with --devices 1"):
+        SearchConfig.preset("paper", jit=True, devices=2)
