@@ -23,6 +23,7 @@ from keras_atdarts.mixing import MixingWeights
 from keras_atdarts.mixing import cell_edges
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
+from keras_atdarts.recompute import recomputed
 
 ALPHA_DEVIATION = 1e-3
 
@@ -89,6 +90,7 @@ class Supernet(keras.Model):
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
         self.attention_placement = attention_placement
+        self.recompute = False  # Decided by `compile`.
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = dict.fromkeys(CELL_TYPES, mixed)
         if attention:
@@ -146,20 +148,37 @@ class Supernet(keras.Model):
         return [weight for layer in layers for weight in layer.trainable_variables]
 
     def call(self, inputs, training=None):
-        mixing = {
-            name: MixingWeights(tf.convert_to_tensor(alphas), self.num_nodes)
-            for name, alphas in zip(self.choices, self.alphas, strict=True)
-        }
+        alphas = [tf.convert_to_tensor(variable) for variable in self.alphas]
+        mixing = self._mix(alphas)
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
-            outputs = cell(
-                states,
-                weights=mixing[cell.cell_type],
-                attention_weights=mixing.get(attention_of(cell.cell_type)),
-                training=training,
-            )
+            if self.recompute and training:
+                outputs = self._recomputed_cell(cell, states, alphas)
+            else:
+                outputs = self._run_cell(cell, states, mixing, training)
             states = [states[1], outputs]
         return self.classifier(states[1])
+
+    def _mix(self, alphas):
+        """Returns the `MixingWeights` of every cell type by name."""
+        return {
+            name: MixingWeights(tensor, self.num_nodes)
+            for name, tensor in zip(self.choices, alphas, strict=True)
+        }
+
+    def _run_cell(self, cell, states, mixing, training):
+        return cell(
+            states,
+            weights=mixing[cell.cell_type],
+            attention_weights=mixing.get(attention_of(cell.cell_type)),
+            training=training,
+        )
+
+    def _recomputed_cell(self, cell, states, alphas):
+        def run(older, newer, *alphas):
+            return self._run_cell(cell, [older, newer], self._mix(alphas), True)
+
+        return recomputed(cell, run, *states, *alphas)
 
     def compile(
         self,
@@ -168,6 +187,7 @@ class Supernet(keras.Model):
         loss=None,
         architect=None,
         jit_compile=False,
+        recompute=False,
         **kwargs,
     ):
         """Sets how the supernet learns.
@@ -180,6 +200,8 @@ class Supernet(keras.Model):
                 default, or `SecondOrder()`.
             jit_compile: Boolean, whether XLA compiles the step. On CPUs its
                 depthwise convolutions are very slow.
+            recompute: Boolean, whether the backward pass computes the activations
+                of each cell anew, which takes less memory and more time.
             **kwargs: `run_eagerly` or `steps_per_execution`, as of
                 `keras.Model.compile`. Loss and accuracy are always measured.
 
@@ -210,6 +232,7 @@ class Supernet(keras.Model):
         self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
+        self.recompute = recompute
         if self.built:
             self._build_optimizers()
 
@@ -308,6 +331,7 @@ class Supernet(keras.Model):
                 "alpha_optimizer": self.alpha_optimizer,
                 "loss": self.loss_function,
                 "architect": self.architect,
+                "recompute": self.recompute,
             }
         )
 
