@@ -2,12 +2,15 @@
 
 An architect is the seam for the order of approximation and for regularizers. It
 sees of the supernet its variables (`alphas`, `operation_weights`), its weights'
-`optimizer`, and its loss as a function: `loss_and_logits(batch, weights)`.
+`optimizer`, its loss as a function: `loss_and_logits(batch, weights)`, and
+`average_over_parts`, for whatever is computed from a batch.
 
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
     section 2.3.
 """
+
+import functools
 
 import keras
 import tensorflow as tf
@@ -79,12 +82,16 @@ class FirstOrder(Architect):
     def gradients(self, supernet, weight_batch, alpha_batch):
         del weight_batch
         alphas = [alpha.value for alpha in supernet.alphas]
-        # Watching nothing else spares the gradients of all other weights.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(alphas)
-            loss, logits = supernet.loss_and_logits(alpha_batch)
-            objective = self.objective(loss, alphas)
-        return tape.gradient(objective, alphas), logits
+
+        def gradients(part):
+            # Watching nothing else spares the gradients of all other weights.
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(alphas)
+                loss, logits = supernet.loss_and_logits(part)
+                objective = self.objective(loss, alphas)
+            return tape.gradient(objective, alphas), logits
+
+        return supernet.average_over_parts(gradients, alpha_batch, alphas)
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -133,20 +140,37 @@ class SecondOrder(Architect):
         alphas = [alpha.value for alpha in supernet.alphas]
         weights = [tf.convert_to_tensor(variable) for variable in variables]
 
-        def training_loss(weights):
-            return supernet.loss_and_logits(weight_batch, weights)[0]
+        def training_loss(part):
+            return functools.partial(supernet.loss_and_logits, part)
 
-        step = sum_over_replicas(gradient(training_loss, weights))
-        stepped = optimizer.virtual_step(step, variables)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([alphas, stepped])
-            loss, logits = supernet.loss_and_logits(alpha_batch, stepped)
-            objective = self.objective(loss, alphas)
-        direct, vector = tape.gradient(objective, [alphas, stepped])
-        vector = sum_over_replicas(vector)
-        products = HESSIAN_PRODUCTS[self.hessian](
-            training_loss, weights, alphas, vector, self.epsilon
+        def training_slope(part):
+            return gradient(training_loss(part), weights)
+
+        step, _ = supernet.average_over_parts(training_slope, weight_batch, weights)
+        stepped = optimizer.virtual_step(sum_over_replicas(step), variables)
+
+        def validation_slope(part):
+            # In a loop over parts, a tape does not know tensors from without.
+            values = [tf.identity(value) for value in stepped]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([alphas, values])
+                loss, logits = supernet.loss_and_logits(part, values)
+                objective = self.objective(loss, alphas)
+            return tape.gradient(objective, [*alphas, *values]), logits
+
+        slopes, logits = supernet.average_over_parts(
+            validation_slope, alpha_batch, [*alphas, *stepped]
         )
+        direct, vector = slopes[: len(alphas)], slopes[len(alphas) :]
+        vector = sum_over_replicas(vector)
+
+        def product(part):
+            multiply = HESSIAN_PRODUCTS[self.hessian]
+            return multiply(
+                training_loss(part), weights, alphas, vector, self.epsilon
+            )
+
+        products, _ = supernet.average_over_parts(product, weight_batch, alphas)
         rate = optimizer.learning_rate
         gradients = [
             x - tf.cast(rate, x.dtype) * y
@@ -163,27 +187,34 @@ class SecondOrder(Architect):
 
 
 def gradient(function, values):
-    """Returns the gradient of a function of a list of tensors."""
+    """Returns the gradient of a loss at a list of tensors, and the logits.
+
+    Args:
+        function: Function from a list of tensors to the loss and the logits.
+        values: List of tensors.
+    """
+    # In a loop over parts, a tape does not know tensors from without.
+    values = [tf.identity(value) for value in values]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
-        result = function(values)
-    return tape.gradient(result, values)
+        loss, logits = function(values)
+    return tape.gradient(loss, values), logits
 
 
 def exact_product(training_loss, weights, alphas, vector, epsilon):
-    """Returns `(d/dalpha d/dw L) . vector` by differentiating twice."""
+    """Returns `(d/dalpha d/dw L) . vector` by differentiating twice, and logits."""
     del epsilon
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(alphas)
-        slopes = gradient(training_loss, weights)
+        slopes, logits = gradient(training_loss, weights)
         along = tf.add_n(
             [tf.reduce_sum(x * v) for x, v in zip(slopes, vector, strict=True)]
         )
-    return tape.gradient(along, alphas)
+    return tape.gradient(along, alphas), logits
 
 
 def finite_difference_product(training_loss, weights, alphas, vector, epsilon):
-    """Returns `(d/dalpha d/dw L) . vector` by a central difference."""
+    """Returns `(d/dalpha d/dw L) . vector` by a central difference, and logits."""
     length = tf.linalg.global_norm(vector)
     # A vector of zeros has the product zero, not nan.
     distance = epsilon / tf.maximum(length, SMALLEST_LENGTH)
@@ -192,13 +223,15 @@ def finite_difference_product(training_loss, weights, alphas, vector, epsilon):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(alphas)
             shifted = [w + distance * v for w, v in zip(weights, vector, strict=True)]
-            loss = training_loss(shifted)
-        return tape.gradient(loss, alphas)
+            loss, logits = training_loss(shifted)
+        return tape.gradient(loss, alphas), logits
 
-    return [
+    (upper, logits), (lower, _) = slope(distance), slope(-distance)
+    products = [
         (above - below) / (2 * distance)
-        for above, below in zip(slope(distance), slope(-distance), strict=True)
+        for above, below in zip(upper, lower, strict=True)
     ]
+    return products, logits
 
 
 HESSIAN_PRODUCTS = {

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_atdarts.accumulation import assigned_in_training
+from keras_atdarts.accumulation import average_over_parts
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.blocks import ConvBN
 from keras_atdarts.cell_genotype import IDENTITY
@@ -90,7 +92,9 @@ class Supernet(keras.Model):
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
         self.attention_placement = attention_placement
-        self.recompute = False  # Decided by `compile`.
+        # Both decided by `compile`.
+        self.recompute = False
+        self.gradient_accumulation = 1
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = dict.fromkeys(CELL_TYPES, mixed)
         if attention:
@@ -188,6 +192,7 @@ class Supernet(keras.Model):
         architect=None,
         jit_compile=False,
         recompute=False,
+        gradient_accumulation=1,
         **kwargs,
     ):
         """Sets how the supernet learns.
@@ -202,6 +207,9 @@ class Supernet(keras.Model):
                 depthwise convolutions are very slow.
             recompute: Boolean, whether the backward pass computes the activations
                 of each cell anew, which takes less memory and more time.
+            gradient_accumulation: Integer, the equal parts in which each batch is
+                worked off, one after the other; their gradients are averaged.
+                Batch norms see one part at a time.
             **kwargs: `run_eagerly` or `steps_per_execution`, as of
                 `keras.Model.compile`. Loss and accuracy are always measured.
 
@@ -233,6 +241,7 @@ class Supernet(keras.Model):
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
         self.recompute = recompute
+        self.gradient_accumulation = gradient_accumulation
         if self.built:
             self._build_optimizers()
 
@@ -271,6 +280,24 @@ class Supernet(keras.Model):
         logits = self(images, training=True)
         return self.loss_function(labels, logits), logits
 
+    def average_over_parts(self, function, batch, like):
+        """Returns a function's gradients for a batch, and the logits.
+
+        Args:
+            function: Function from a batch to a list of gradients and the logits.
+            batch: `(images, labels)`, given to it whole or in the parts of
+                `gradient_accumulation`, of whose gradients this is the mean.
+            like: List of variables or tensors in the shapes of the gradients.
+        """
+        return average_over_parts(
+            function,
+            batch,
+            self.gradient_accumulation,
+            like,
+            outputs=tf.TensorSpec((None, self.num_classes), self.variable_dtype),
+            variables=assigned_in_training(self),
+        )
+
     def train_step(self, data):
         weight_batch, alpha_batch = data
         gradients, logits = self.architect.gradients(self, weight_batch, alpha_batch)
@@ -278,9 +305,13 @@ class Supernet(keras.Model):
         self._track("alpha_", alpha_batch[1], logits)
 
         weights = self.operation_weights
-        with tf.GradientTape() as tape:
-            loss, logits = self.loss_and_logits(weight_batch)
-        gradients = tape.gradient(loss, [weight.value for weight in weights])
+
+        def slopes(part):
+            with tf.GradientTape() as tape:
+                loss, logits = self.loss_and_logits(part)
+            return tape.gradient(loss, [weight.value for weight in weights]), logits
+
+        gradients, logits = self.average_over_parts(slopes, weight_batch, weights)
         self.optimizer.apply(gradients, weights)
         self._track("", weight_batch[1], logits)
         return self.get_metrics_result()
@@ -332,6 +363,7 @@ class Supernet(keras.Model):
                 "loss": self.loss_function,
                 "architect": self.architect,
                 "recompute": self.recompute,
+                "gradient_accumulation": self.gradient_accumulation,
             }
         )
 
