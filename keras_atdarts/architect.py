@@ -166,9 +166,7 @@ class SecondOrder(Architect):
 
         def product(part):
             multiply = HESSIAN_PRODUCTS[self.hessian]
-            return multiply(
-                training_loss(part), weights, alphas, vector, self.epsilon
-            )
+            return multiply(training_loss(part), weights, alphas, vector, self.epsilon)
 
         products, _ = supernet.average_over_parts(product, weight_batch, alphas)
         rate = optimizer.learning_rate

@@ -5,6 +5,8 @@ Reference:
     appendix A.
 """
 
+import functools
+
 import keras
 
 from keras_atdarts.blocks import ConvBN
@@ -19,6 +21,7 @@ from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
+from keras_atdarts.recompute import recomputed
 
 
 def build_network(
@@ -97,8 +100,8 @@ def without_auxiliary_head(network):
     """Returns the network with its main output only; it shares the weights."""
     outputs = network.output
     if isinstance(outputs, dict):
-        return keras.Model(network.input, outputs["logits"], name=network.name)
-    return network
+        outputs = outputs["logits"]
+    return keras.Model(network.input, outputs, name=network.name)
 
 
 def cifar_stem(images, filters):
@@ -119,6 +122,30 @@ def imagenet_stem(images, filters):
 STEMS = {"cifar": cifar_stem, "imagenet": imagenet_stem}
 
 
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class DerivedCell(keras.Model):
+    """A cell of the derived network: a Functional model.
+
+    Its attribute `recompute`, `False` at first, says whether in training the
+    backward pass computes its activations anew; it is not saved.
+    """
+
+    recompute = False
+
+    def call(self, inputs, training=None, mask=None):
+        run = functools.partial(super().call, training=training)
+        if self.recompute and training:
+            return recomputed(self, lambda *states: run(list(states)), *inputs)
+        return run(inputs)
+
+
+def recompute_cells(network):
+    """Lets the cells of a network compute their activations anew, see `DerivedCell`."""
+    for layer in network.layers:
+        if isinstance(layer, DerivedCell):
+            layer.recompute = True
+
+
 def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
     """Returns one cell as a Functional model.
 
@@ -130,7 +157,7 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
         name: String.
 
     Returns:
-        A `keras.Model` from the list of both outputs to this cell's output.
+        A `DerivedCell` from the list of both outputs to this cell's output.
     """
     dtype = keras.config.dtype_policy().compute_dtype
     inputs = [
@@ -151,7 +178,7 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
     outputs = [states[source] for source in cell_genotype.concat]
     if len(outputs) > 1:
         outputs = [keras.layers.Concatenate(name="c_k")(outputs)]
-    return keras.Model(inputs, outputs[0], name=name)
+    return DerivedCell(inputs, outputs[0], name=name)
 
 
 def _derived_edge(edge, name, plan, states, drop_path):

@@ -1,16 +1,31 @@
 """What saves memory changes no result: recomputing, and batches in parts."""
 
+import collections
+
 import keras
 import numpy as np
 import pytest
+import sample_data
+import scripts
 import tensorflow as tf
 from layer_checks import random_images
 
+from keras_atdarts.accumulation import AccumulatingNetwork
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
+from keras_atdarts.drop_path import drop_path_layers
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import CellGenotype
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.network import build_network
+from keras_atdarts.network import recompute_cells
+from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs import runtime
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.runs.trained import load_network
 from keras_atdarts.supernet import Supernet
 
 OPERATIONS = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
@@ -20,6 +35,15 @@ ARCHITECTS = {
     "exact": SecondOrder("exact"),
 }
 architects = pytest.mark.parametrize("architect", ARCHITECTS.values(), ids=ARCHITECTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_graph_optimizer():
+    """It takes longer than the steps of these tests."""
+    set_options = tf.config.optimizer.set_experimental_options
+    set_options({"disable_meta_optimizer": True})
+    yield
+    set_options({"disable_meta_optimizer": False})
 
 
 def make_supernet(devices=1, **options):
@@ -82,8 +106,7 @@ def test_recomputing_changes_nothing(architect):
     assert_same_variables(again.weights, plain.weights)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("devices", "recompute"), [(1, False), (1, True), (2, True)])
 def test_parts_in_a_graph_and_on_devices(devices, recompute):
     """Both steps see the same images, so the stem's statistics are known."""
     plain = make_supernet()
@@ -108,3 +131,113 @@ def test_a_batch_without_equal_parts_is_refused():
     supernet = make_supernet(gradient_accumulation=3)
     with pytest.raises(InputError, match="4 images on a device has no 3 equal parts"):
         supernet.train_step((tensors(batch()), tensors(batch())))
+
+
+def convolutions(function, *arguments):
+    """Returns how many depthwise convolutions the graph of a function computes."""
+    graph = tf.function(function).get_concrete_function(*arguments).graph
+    return collections.Counter(each.type for each in graph.get_operations())[
+        "DepthwiseConv2dNative"
+    ]
+
+
+def test_only_the_backward_pass_computes_again():
+    data = tensors(batch())
+    counts = []
+    for recompute in (False, True):
+        supernet = make_supernet(recompute=recompute)
+        for run in (supernet.loss_and_logits, lambda data, s=supernet: s(data[0])):
+            counts.append(convolutions(run, data))
+        step = supernet.train_step
+        counts.append(convolutions(step, (data, data)))
+    loss, prediction, step, *recomputing = counts
+    # The backward passes of two forward ones.
+    assert step == 2 * loss == 2 * prediction
+    assert recomputing == [loss, prediction, 2 * step]
+
+
+CELL = CellGenotype([[("sep_conv_3x3", 0), ("channel_attention", 1)]], concat=[2])
+GENOTYPE = Genotype(CELL, CELL)
+
+
+def retrained(devices=1, recompute=False, parts=1, copies=1):
+    """Returns a network in float64 after two steps with dropped paths."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("float64")
+    try:
+        with runtime.make_strategy(devices).scope():
+            network = prepared(recompute, parts, drop_path=copies == 1)
+        images, labels = batch(copies)
+        labels = {"logits": labels, "auxiliary": labels}
+        data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+        fit = network.fit(data, steps_per_epoch=2, shuffle=False, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    return network, fit.history
+
+
+def prepared(recompute, parts, drop_path):
+    network = build_network(
+        GENOTYPE, (8, 8, 1), 3, 2, 3, auxiliary=True, drop_path=drop_path
+    )
+    for layer in drop_path_layers(network):
+        layer.rate.assign(0.5)
+    if recompute:
+        recompute_cells(network)
+    if parts > 1:
+        network = AccumulatingNetwork(network, parts)
+    optimizer = SGD(0.1, 0.9, clip_norm=0.05)
+    optimizer.build(network.trainable_variables)
+    scripts.load("retrain.py").compile_network(network, optimizer, RetrainConfig())
+    return network
+
+
+def test_recomputing_a_network_changes_nothing():
+    """Random paths included: those of the second computation are the first's."""
+    plain, history = retrained()
+    again, found = retrained(recompute=True)
+    assert found == history
+    assert_same_variables(again.variables, plain.variables)
+    step = [convolutions(net.train_step, labelled(batch())) for net in (plain, again)]
+    assert step[1] == 2 * step[0]
+
+
+def labelled(batch):
+    images, labels = tensors(batch)
+    return images, {"logits": labels, "auxiliary": labels}
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_network_learns_the_same_in_parts(devices):
+    settings = {"parts": 2, "recompute": devices == 2}
+    parts, found = retrained(devices, copies=2 * devices, **settings)
+    plain, history = retrained(copies=2)
+    for name, values in history.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6)
+    assert_same_variables(parts.trainable_variables, plain.trainable_variables)
+    assert parts.optimizer.iterations == 2
+    assert type(without_auxiliary_head(parts)) is type(without_auxiliary_head(plain))
+
+
+def test_scripts_save_memory(tmp_path):
+    images = sample_data.write_image_folder(tmp_path / "images", (9, 8, 1))
+    data = ["--dataset", images, *scripts.SMALL, "--epochs", 1]
+    data += ["--gradient-accumulation", 2, "--recompute"]
+    search, network = tmp_path / "search", tmp_path / "network"
+    words = [*data, *scripts.SMALL_SPACE, "--workdir", search]
+    assert scripts.run("search.py", *words) == 0
+    supernet = keras.saving.load_model(search / workdir.SUPERNET)
+    assert supernet.recompute and supernet.gradient_accumulation == 2
+    assert supernet.optimizer.iterations == 2  # The steps of the epoch.
+    words = [*data, "--genotype", search / "genotype.json", "--workdir", network]
+    assert scripts.run("retrain.py", *words) == 0
+    loaded = load_network(workdir.RunDirectory(network))
+    assert not isinstance(loaded, AccumulatingNetwork)
+
+
+def test_parts_that_cannot_be_are_refused():
+    expected = "its 12 images of a batch in 5 equal .* one of the numbers 1, 2, 3, 4, 6"
+    with pytest.raises(InputError, match=expected):
+        SearchConfig(batch_size=24, devices=2, gradient_accumulation=5)
+    with pytest.raises(InputError, match="--recompute only counts with --no-jit"):
+        RetrainConfig.preset("quick", recompute=True, jit=True)

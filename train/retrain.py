@@ -17,6 +17,7 @@ import sys
 
 import keras
 
+from keras_atdarts.accumulation import AccumulatingNetwork
 from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import evaluate
@@ -24,6 +25,7 @@ from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
 from keras_atdarts.losses import SmoothedCrossentropy
 from keras_atdarts.network import build_network
+from keras_atdarts.network import recompute_cells
 from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.operations import operation_names
 from keras_atdarts.optimizers import SGD
@@ -123,6 +125,10 @@ def prepare(config, genotype, dataset):
         drop_path=config.drop_path_rate > 0,
         auxiliary=config.auxiliary,
     )
+    if config.recompute:
+        recompute_cells(network)
+    if config.gradient_accumulation > 1:
+        network = AccumulatingNetwork(network, config.gradient_accumulation)
     optimizer = SGD(
         learning_rate_schedule(config, steps),
         config.momentum,

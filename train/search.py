@@ -164,6 +164,8 @@ def prepare(config, dataset):
         alpha_optimizer(config, steps),
         architect=architect(config),
         jit_compile=config.jit,
+        recompute=config.recompute,
+        gradient_accumulation=config.gradient_accumulation,
     )
     return supernet, split, steps
 

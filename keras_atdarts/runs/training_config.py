@@ -33,14 +33,28 @@ def check_falling(config, highest, lowest):
         )
 
 
-def check_divisible(batch_size, devices):
-    """Raises `InputError` where devices cannot have equal parts of a batch."""
+def check_divisible(batch_size, devices, parts=1):
+    """Raises `InputError` where devices cannot have equal parts of a batch.
+
+    Args:
+        batch_size: Integer, the images of a batch.
+        devices: Integer, how many share it.
+        parts: Integer, in how many parts each works off its share.
+    """
     if batch_size % devices:
         lower = batch_size - batch_size % devices
         sizes = [str(size) for size in (lower, lower + devices) if size]
         raise InputError(
             f"A batch of {batch_size} images cannot be shared equally by {devices} "
             f"devices. Give --batch-size {' or '.join(sizes)}."
+        )
+    share = batch_size // devices
+    if share % parts:
+        possible = [str(n) for n in range(1, share + 1) if share % n == 0]
+        raise InputError(
+            f"A device cannot work off its {share} images of a batch in {parts} equal "
+            "parts. Give --gradient-accumulation one of the numbers "
+            f"{', '.join(possible)}."
         )
 
 
@@ -120,6 +134,25 @@ class TrainingConfig(Config):
         "depthwise convolutions are 50 to 100 times slower",
         only_with={"devices": 1},
     )
+    gradient_accumulation: int = setting(
+        1,
+        whole_number(1),
+        MEMORY,
+        "work off each batch in so many equal parts, one after the other, and take "
+        "one step with the mean of their gradients: about so much less memory. Steps "
+        "and learning rates are those of the whole batch; batch norms see one part "
+        "at a time, so parts should not be small, and running statistics move with "
+        "each",
+    )
+    recompute: bool = setting(
+        False,
+        on_or_off(),
+        MEMORY,
+        "keep the activations between cells only, and compute those within a cell "
+        "again when its gradients need them: the same results, less memory, more "
+        "time. XLA would undo it",
+        only_with={"jit": False},
+    )
     momentum: float = setting(
         0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
     )
@@ -133,4 +166,4 @@ class TrainingConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        check_divisible(self.batch_size, self.devices)
+        check_divisible(self.batch_size, self.devices, self.gradient_accumulation)
