@@ -106,6 +106,9 @@ class BatchNormalization(keras.layers.Layer):
     weighting is free, and the gradient of alpha is the sum of the scale's.
     Running statistics are those of PyTorch (momentum 0.1, unbiased variance).
 
+    The attribute `synchronized`, `False` at first, says whether in training the
+    statistics are those of all replicas; see `synchronize_batch_normalization`.
+
     Args:
         num_edges: Integer, the number of tensors.
         affine: Boolean, whether a scale and an offset are learned.
@@ -128,6 +131,7 @@ class BatchNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_edges = num_edges
         self.affine = affine
+        self.synchronized = False
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -180,7 +184,7 @@ class BatchNormalization(keras.layers.Layer):
                 EPSILON,
             )
         results, means, variances = normalization.batch_normalization(
-            tensors, scales, offsets, EPSILON
+            tensors, scales, offsets, EPSILON, self.synchronized
         )
         for statistic, of_batch in (
             (self.moving_mean, means),
@@ -204,6 +208,20 @@ class BatchNormalization(keras.layers.Layer):
     def get_config(self):
         config = super().get_config()
         return {**config, "num_edges": self.num_edges, "affine": self.affine}
+
+
+def synchronize_batch_normalization(model):
+    """Lets the batch norms of a model use the whole batch on several devices.
+
+    By default each device normalises by the statistics of its own part. It is no
+    part of the model: a loaded one is to be told again.
+
+    Args:
+        model: A built `keras.Model`, under any strategy.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, BatchNormalization):
+            layer.synchronized = True
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

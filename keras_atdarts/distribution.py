@@ -13,3 +13,9 @@ def sum_over_replicas(tensors):
         return tensors
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def average_over_replicas(tensors):
+    """Returns the means over all replicas, as a list; see `sum_over_replicas`."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return [tensor / replicas for tensor in sum_over_replicas(tensors)]

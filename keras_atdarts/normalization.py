@@ -6,8 +6,10 @@ Reference:
 
 import tensorflow as tf
 
+from keras_atdarts.distribution import average_over_replicas
 
-def batch_normalization(tensors, scales, offsets, epsilon):
+
+def batch_normalization(tensors, scales, offsets, epsilon, synchronized=False):
     """Normalises tensors, each by the statistics of its batch.
 
     Args:
@@ -16,11 +18,15 @@ def batch_normalization(tensors, scales, offsets, epsilon):
             for float64 tensors), or `None` for ones.
         offsets: List of tensors `(channels,)`, or `None` for zeros.
         epsilon: Float added to the variances.
+        synchronized: Boolean, whether the batch is that of all replicas, not the
+            equal part that this replica has.
 
     Returns:
         The list of normalised tensors, their means `(len(tensors), channels)`, and
         the unbiased variances, which PyTorch averages; neither is differentiated.
     """
+    if synchronized:
+        return synchronized_batch_normalization(tensors, scales, offsets, epsilon)
     if is_half(tensors[0]) or on_gpu():
         return fused_batch_normalization(tensors, scales, offsets, epsilon)
     return staged_batch_normalization(tensors, scales, offsets, epsilon)
@@ -67,12 +73,33 @@ def fused_batch_normalization(tensors, scales, offsets, epsilon):
     )
 
 
-def staged_batch_normalization(tensors, scales, offsets, epsilon):
+def synchronized_batch_normalization(tensors, scales, offsets, epsilon):
+    """`batch_normalization` with the means of all replicas' parts of the batch."""
+    dtype = tensors[0].dtype
+    if is_half(tensors[0]):
+        tensors = [tf.cast(x, tf.float32) for x in tensors]
+    results, means, variances = staged_batch_normalization(
+        tensors,
+        scales,
+        offsets,
+        epsilon,
+        tf.distribute.get_strategy().num_replicas_in_sync,
+        average_over_replicas,
+    )
+    return [tf.cast(x, dtype) for x in results], means, variances
+
+
+def staged_batch_normalization(
+    tensors, scales, offsets, epsilon, shares=1, average=list
+):
     """`batch_normalization` whose means, and those of its gradient, are staged.
 
     The mean of each image comes first: one running sum over a whole batch is
     inexact. Not `tf.nn.moments`, which hides the mean from the variance's
     gradient: its second derivative is wrong.
+
+    The batch may have equal `shares` of which this is one; `average` then makes
+    means over the batch of a list of means over this share.
     """
     edges = len(tensors)
     scales, offsets = scales or [], offsets or []
@@ -84,9 +111,9 @@ def staged_batch_normalization(tensors, scales, offsets, epsilon):
         scales_now = inputs[edges : edges + len(scales)]
         offsets_now = inputs[edges + len(scales) :]
         mean = staged_mean()
-        means = [mean(x) for x in tensors]
+        means = average([mean(x) for x in tensors])
         centred = [x - mean_of_x for x, mean_of_x in zip(tensors, means, strict=True)]
-        variances = tf.stack([mean(tf.square(x)) for x in centred])
+        variances = tf.stack(average([mean(tf.square(x)) for x in centred]))
         deviations = tf.unstack(tf.math.rsqrt(variances + epsilon))
         factors = products(scales_now, deviations) if scales else deviations
         results = products(centred, factors)
@@ -97,11 +124,13 @@ def staged_batch_normalization(tensors, scales, offsets, epsilon):
             slopes = slopes[:edges]
             totals = [mean(slope) for slope in slopes]
             alongs = products(deviations, map(mean, products(slopes, centred)))
+            # Scales and offsets get this share's part, which the optimizer adds up.
+            of_batch = average(totals + alongs)
             terms = zip(
                 factors,
                 slopes,
-                totals,
-                products(centred, products(deviations, alongs)),
+                of_batch[:edges],
+                products(centred, products(deviations, of_batch[edges:])),
                 strict=True,
             )
             of_tensors = [
@@ -117,7 +146,8 @@ def staged_batch_normalization(tensors, scales, offsets, epsilon):
         return (*results, tf.stack(means), variances), gradient
 
     *results, means, variances = normalize(*tensors, *scales, *offsets)
-    return results, means, variances * (size / tf.maximum(size - 1, 1))
+    of_batch = size * shares
+    return results, means, variances * (of_batch / tf.maximum(of_batch - 1, 1))
 
 
 def staged_mean():

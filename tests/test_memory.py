@@ -241,3 +241,24 @@ def test_parts_that_cannot_be_are_refused():
         SearchConfig(batch_size=24, devices=2, gradient_accumulation=5)
     with pytest.raises(InputError, match="--recompute only counts with --no-jit"):
         RetrainConfig.preset("quick", recompute=True, jit=True)
+
+
+def exhaust(self, data):
+    raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+
+@pytest.mark.parametrize("script", ["search.py", "retrain.py"])
+def test_exhausted_memory_is_one_line(script, tmp_path, monkeypatch, capsys):
+    owner = Supernet if script == "search.py" else keras.Model
+    monkeypatch.setattr(owner, "train_step", exhaust)
+    images = sample_data.write_image_folder(tmp_path / "images", (9, 8, 1))
+    GENOTYPE.save(tmp_path / "genotype.json")
+    words = ["--dataset", images, *scripts.SMALL, "--workdir", tmp_path / "run"]
+    if script == "search.py":
+        words += scripts.SMALL_SPACE
+    else:
+        words += ["--genotype", tmp_path / "genotype.json"]
+    assert scripts.run(script, *words) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith(f"{script}: error: Memory ran out; ")
+    assert f"{tmp_path / 'run'}" in line and "--recompute" in line

@@ -1,6 +1,7 @@
 """How scripts end, and what they say is next."""
 
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -8,12 +9,17 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import resume_command
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
+from keras_atdarts.runs.search_config import SearchConfig
+
+CONFIGS = (SearchConfig, RetrainConfig)
 
 
 def test_run_script_passes_the_code_of_main():
@@ -51,6 +57,24 @@ def test_interruption_says_what_was_finished():
     assert process.returncode == 130
     assert "interrupted: 3 epochs are in runs/a." in message
     assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
+def test_exhausted_memory_names_the_ways_out(error, capsys):
+    def main(argv):
+        with saying_when_interrupted(lambda: "3 finished epochs are in runs/a."):
+            raise error
+
+    assert run_script(main) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Memory ran out; 3 finished epochs are in runs/a. " in message
+    options = {option for config in CONFIGS for option in vars(config())}
+    named = re.findall(r"--([a-z-]+)", message)
+    assert len(named) == 5
+    assert {name.replace("-", "_") for name in named} <= options
 
 
 def test_interruption_message_does_not_hide_errors():

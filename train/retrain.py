@@ -18,6 +18,7 @@ import sys
 import keras
 
 from keras_atdarts.accumulation import AccumulatingNetwork
+from keras_atdarts.blocks import synchronize_batch_normalization
 from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import evaluate
@@ -125,6 +126,8 @@ def prepare(config, genotype, dataset):
         drop_path=config.drop_path_rate > 0,
         auxiliary=config.auxiliary,
     )
+    if config.sync_batch_norm:
+        synchronize_batch_normalization(network)
     if config.recompute:
         recompute_cells(network)
     if config.gradient_accumulation > 1:

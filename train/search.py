@@ -22,6 +22,7 @@ import numpy as np
 
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
+from keras_atdarts.blocks import synchronize_batch_normalization
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.errors import InputError
@@ -159,6 +160,8 @@ def prepare(config, dataset):
         attention_placement=config.attention_placement,
     )
     supernet.build((None, *dataset.image_shape))
+    if config.sync_batch_norm:
+        synchronize_batch_normalization(supernet)
     supernet.compile(
         weight_optimizer(config, steps),
         alpha_optimizer(config, steps),

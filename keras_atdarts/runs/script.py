@@ -7,6 +7,8 @@ import shlex
 import shutil
 import sys
 
+import tensorflow as tf
+
 from keras_atdarts.errors import InputError
 
 EXIT_BAD_INPUT = 2
@@ -85,9 +87,14 @@ def python_name():
 def saying_when_interrupted(finished):
     """Gives Ctrl-C within the block the message that `run_script` prints.
 
+    Where memory runs out, the message also names the options that need less.
+
     Args:
         finished: Function without arguments, called at the interruption; returns
             a sentence: what was finished and where it is.
+
+    Raises:
+        InputError: Memory ran out.
 
     Example:
 
@@ -98,3 +105,9 @@ def saying_when_interrupted(finished):
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(finished()) from None
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise InputError(
+            f"Memory ran out; {finished()} Less is needed with a higher "
+            "--gradient-accumulation, with --recompute, --precision mixed_bfloat16, "
+            "or a lower --batch-size or --filters."
+        ) from error

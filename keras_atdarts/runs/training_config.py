@@ -134,6 +134,13 @@ class TrainingConfig(Config):
         "depthwise convolutions are 50 to 100 times slower",
         only_with={"devices": 1},
     )
+    sync_batch_norm: bool = setting(
+        False,
+        on_or_off(),
+        "training",
+        "normalise by the statistics of the whole batch on several devices too, "
+        "which talk in every layer then; without it, each takes its own part's",
+    )
     gradient_accumulation: int = setting(
         1,
         whole_number(1),
@@ -166,4 +173,10 @@ class TrainingConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.sync_batch_norm and self.gradient_accumulation > 1:
+            raise InputError(
+                "sync_batch_norm needs the whole batch at once, and "
+                f"gradient_accumulation {self.gradient_accumulation} works it off in "
+                "parts. Leave one of them out."
+            )
         check_divisible(self.batch_size, self.devices, self.gradient_accumulation)
