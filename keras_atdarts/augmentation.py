@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_atdarts.colour_jitter import CHANGES
 from keras_atdarts.errors import InputError
+from keras_atdarts.shares import WHOLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +56,14 @@ class Augmentation:
                 )
 
 
-def crop_and_flip(images, augmentation, seed):
+def crop_and_flip(images, augmentation, seed, share=WHOLE):
     """Crops and mirrors each image of a batch on its own.
 
     Args:
         images: `uint8` tensor of shape `(batch, height, width, channels)`.
         augmentation: An `Augmentation`.
         seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
+        share: The `Share` of a batch that `images` are.
 
     Returns:
         A tensor like `images`.
@@ -72,10 +74,10 @@ def crop_and_flip(images, augmentation, seed):
     batch = tf.shape(images)[0]
     height, width, channels = images.shape[1:]
     top_seed, left_seed, flip_seed = tf.unstack(tf.random.split(seed, 3))
-    rows = _windows(batch, height, padding, top_seed)
-    columns = _windows(batch, width, padding, left_seed)
+    rows = _windows(batch, height, padding, top_seed, share)
+    columns = _windows(batch, width, padding, left_seed, share)
     if augmentation.flip:
-        flipped = tf.random.stateless_uniform([batch, 1], flip_seed) < 0.5
+        flipped = share.uniform([batch, 1], flip_seed) < 0.5
         columns = tf.where(flipped, columns[:, ::-1], columns)
     # One flat gather does crop and flip together, in half the time of one
     # gather per axis.
@@ -87,13 +89,14 @@ def crop_and_flip(images, augmentation, seed):
     return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
 
 
-def cut_out(images, side, seed):
+def cut_out(images, side, seed, share=WHOLE):
     """Zeroes a square of each image, clipped where it leaves the image.
 
     Args:
         images: Normalised float tensor `(batch, height, width, channels)`.
         side: Integer, the side of the square in pixels; 0 changes nothing.
         seed: Integer tensor of shape `(2,)`.
+        share: The `Share` of a batch that `images` are.
 
     Returns:
         A tensor like `images`.
@@ -102,20 +105,19 @@ def cut_out(images, side, seed):
         return images
     batch = tf.shape(images)[0]
     row_seed, column_seed = tf.unstack(tf.random.split(seed, 2))
-    rows = _inside_square(batch, images.shape[1], side, row_seed)
-    columns = _inside_square(batch, images.shape[2], side, column_seed)
+    rows = _inside_square(batch, images.shape[1], side, row_seed, share)
+    columns = _inside_square(batch, images.shape[2], side, column_seed, share)
     inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
     return tf.where(inside[..., tf.newaxis], 0.0, images)
 
 
-def _windows(batch, length, padding, seed):
+def _windows(batch, length, padding, seed, share):
     """Random windows of `length` positions in the padded length."""
-    shape = [batch, 1]
-    starts = tf.random.stateless_uniform(shape, seed, 0, 2 * padding + 1, tf.int32)
+    starts = share.uniform([batch, 1], seed, 0, 2 * padding + 1, tf.int32)
     return starts + tf.range(length)
 
 
-def _inside_square(batch, length, side, seed):
-    centres = tf.random.stateless_uniform([batch, 1], seed, 0, length, tf.int32)
+def _inside_square(batch, length, side, seed, share):
+    centres = share.uniform([batch, 1], seed, 0, length, tf.int32)
     distances = tf.range(length) - centres + side // 2
     return (distances >= 0) & (distances < side)

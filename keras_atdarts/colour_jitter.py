@@ -4,11 +4,13 @@ import functools
 
 import tensorflow as tf
 
+from keras_atdarts.shares import WHOLE
+
 # How bright red, green and blue look: the weights of ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 
 
-def jitter_colours(images, augmentation, seed):
+def jitter_colours(images, augmentation, seed, share=WHOLE):
     """Changes the colours of each image of a batch by amounts of its own.
 
     The changes follow each other in random order, which is the same for a batch.
@@ -17,6 +19,7 @@ def jitter_colours(images, augmentation, seed):
         images: `uint8` tensor of shape `(batch, height, width, channels)`.
         augmentation: An `Augmentation`.
         seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
+        share: The `Share` of a batch that `images` are.
 
     Returns:
         A `float32` tensor of that shape with values from 0 to 255; `images`
@@ -30,9 +33,8 @@ def jitter_colours(images, augmentation, seed):
     changes = []
     for (name, change), change_seed in zip(CHANGES.items(), seeds, strict=True):
         if strength := getattr(augmentation, name):
-            amounts = tf.random.stateless_uniform(
-                [batch, 1, 1, 1], change_seed, -strength, strength
-            )
+            shape = [batch, 1, 1, 1]
+            amounts = share.uniform(shape, change_seed, -strength, strength)
             changes.append(functools.partial(change, amounts=amounts))
     if not changes:
         return images

@@ -12,6 +12,7 @@ from keras_atdarts.colour_jitter import jitter_colours
 from keras_atdarts.cropping import decode_random_part
 from keras_atdarts.errors import InputError
 from keras_atdarts.images import normalize
+from keras_atdarts.shares import WHOLE
 
 __all__ = [
     "Augmentation",
@@ -62,7 +63,13 @@ def steps_per_epoch(num_examples, batch_size):
 
 
 def training_batches(
-    dataset, batch_size, augmentation, seed, indices=None, first_batch=0
+    dataset,
+    batch_size,
+    augmentation,
+    seed,
+    indices=None,
+    first_batch=0,
+    share=WHOLE,
 ):
     """Infinite shuffled and augmented batches of the training split.
 
@@ -79,16 +86,18 @@ def training_batches(
         first_batch: Integer, how many batches an earlier run has used already.
             They are passed over before images are decoded, except those of one
             block where images are streamed.
+        share: The `Share` of each batch to give.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: normalised `float32` of shape
-        `(batch_size, height, width, channels)` and `int32` of `(batch_size,)`.
+        `(batch_size, height, width, channels)` and `int32` of `(batch_size,)`, or
+        their share.
     """
     if indices is None:
         indices = np.arange(dataset.num_examples("train"))
     stream_seed = (seed, WEIGHT_STREAM)
     return _batches_from(
-        dataset, batch_size, augmentation, stream_seed, indices, first_batch
+        dataset, batch_size, augmentation, stream_seed, indices, first_batch, share
     )
 
 
@@ -100,6 +109,7 @@ def search_batches(
     weight_indices,
     alpha_indices,
     first_batch=0,
+    share=WHOLE,
 ):
     """Infinite pairs of a weight batch and an alpha batch, augmented alike.
 
@@ -114,6 +124,7 @@ def search_batches(
         weight_indices: Positions of the training images the weights learn on.
         alpha_indices: Positions of those the alphas learn on.
         first_batch: Integer, as in `training_batches`.
+        share: The `Share` of each batch to give.
 
     Returns:
         A `tf.data.Dataset` of `((images, labels), (images, labels))`, each as in
@@ -121,7 +132,13 @@ def search_batches(
     """
     weight_batches, alpha_batches = (
         _batches_from(
-            dataset, batch_size, augmentation, (seed, stream), indices, first_batch
+            dataset,
+            batch_size,
+            augmentation,
+            (seed, stream),
+            indices,
+            first_batch,
+            share,
         )
         for stream, indices in (
             (WEIGHT_STREAM, weight_indices),
@@ -155,7 +172,7 @@ def _check_batch_size(batch_size):
         raise InputError(f"The batch size must be 1 or larger. Received: {batch_size}")
 
 
-def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch):
+def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch, share):
     """Infinite batches from any place in the stream; `seed` is two integers."""
     steps = steps_per_epoch(len(indices), batch_size)
     augmentation.check_channels(dataset.image_shape[-1])
@@ -165,12 +182,14 @@ def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch)
         order_seed, augmentation_seed, crop_seed = tf.unstack(seeds)
         if augmentation.resized_crop:
             epoch_batches = _cropped_stream(
-                dataset, batch_size, indices, order_seed, crop_seed
+                dataset, batch_size, indices, order_seed, crop_seed, share
             )
         elif dataset.fits_in_memory("train"):
-            epoch_batches = _shuffled(dataset, batch_size, indices, order_seed)
+            epoch_batches = _shuffled(dataset, batch_size, indices, order_seed, share)
         else:
-            epoch_batches = _shuffled_stream(dataset, batch_size, indices, order_seed)
+            epoch_batches = _shuffled_stream(
+                dataset, batch_size, indices, order_seed, share
+            )
     first_epoch, first_step = divmod(first_batch, steps)
 
     def rest_of_epoch(epoch):
@@ -184,16 +203,16 @@ def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch)
     def augment(number, batch):
         images, labels = batch
         seeds = tf.random.split(tf.random.fold_in(augmentation_seed, number), 3)
-        images = crop_and_flip(images, augmentation, seeds[0])
-        images = jitter_colours(images, augmentation, seeds[2])
+        images = crop_and_flip(images, augmentation, seeds[0], share)
+        images = jitter_colours(images, augmentation, seeds[2], share)
         images = normalize(images, mean, std)
-        return cut_out(images, augmentation.cutout, seeds[1]), labels
+        return cut_out(images, augmentation.cutout, seeds[1], share), labels
 
     batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _shuffled(dataset, batch_size, indices, seed):
+def _shuffled(dataset, batch_size, indices, seed, share):
     """Returns the function from an epoch to its `uint8` batches, from memory.
 
     Its second argument is the number of images to pass over, whole batches.
@@ -207,6 +226,7 @@ def _shuffled(dataset, batch_size, indices, seed):
             indices, tf.random.fold_in(seed, epoch)
         )
         order = tf.reshape(order[first:num_used], [-1, batch_size])
+        order = share.of(order, axis=1)
         return tf.data.Dataset.from_tensor_slices(order).map(
             lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen)),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -215,7 +235,7 @@ def _shuffled(dataset, batch_size, indices, seed):
     return epoch_batches
 
 
-def _shuffled_stream(dataset, batch_size, indices, seed):
+def _shuffled_stream(dataset, batch_size, indices, seed, share):
     """Like `_shuffled`, from storage."""
     examples = dataset.read_encoded("train", indices)
     block_size = _block_size(math.prod(dataset.image_shape), len(indices))
@@ -229,12 +249,14 @@ def _shuffled_stream(dataset, batch_size, indices, seed):
         shuffled = _shuffled_in_blocks(
             decoded_after, block_size, tf.random.fold_in(seed, epoch), first
         )
-        return shuffled.batch(batch_size, drop_remainder=True)
+        numbered = _share_of_epoch(shuffled, first, len(indices), batch_size, share)
+        examples_of_share = numbered.map(lambda position, example: example)
+        return examples_of_share.batch(share.size(batch_size), drop_remainder=True)
 
     return epoch_batches
 
 
-def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
+def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed, share):
     """Like `_shuffled_stream`, of random parts of the images in their own size.
 
     The images are shuffled as they are stored, and decoded after that.
@@ -253,10 +275,28 @@ def _cropped_stream(dataset, batch_size, indices, order_seed, crop_seed):
             seed = tf.random.fold_in(epoch_seed, position)
             return decode_random_part(content, dataset.image_shape, seed), label
 
-        parts = shuffled.enumerate(first).map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-        return parts.batch(batch_size, drop_remainder=True)
+        numbered = _share_of_epoch(shuffled, first, len(indices), batch_size, share)
+        parts = numbered.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
+        return parts.batch(share.size(batch_size), drop_remainder=True)
 
     return epoch_batches
+
+
+def _share_of_epoch(examples, first, count, batch_size, share):
+    """Returns the share of an epoch's full batches, as numbered examples.
+
+    Args:
+        examples: `tf.data.Dataset` of the examples of the epoch after the `first`.
+        first: Scalar tensor `int64`, a number of whole batches.
+        count: Integer, how many examples there are in the epoch.
+        batch_size: Integer.
+        share: A `Share`.
+    """
+    num_used = steps_per_epoch(count, batch_size) * batch_size
+    numbered = examples.take(num_used - first).enumerate(first)
+    if share.count == 1:
+        return numbered
+    return numbered.filter(lambda position, _: share.holds(position, batch_size))
 
 
 def _block_size(num_bytes, count):

@@ -1,5 +1,9 @@
 """Several devices train as one does; logical CPU devices stand in for GPUs."""
 
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
 from keras_atdarts.errors import InputError
 from keras_atdarts.optimizers import SGD
+from keras_atdarts.optimizers import Adam
 from keras_atdarts.runs import runtime
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.supernet import Supernet
@@ -63,6 +68,64 @@ def test_one_step_on_two_devices_is_one_step_on_one(architect):
         assert len(copies) == NUM_DEVICES
         for copy in copies[1:]:
             np.testing.assert_array_equal(copy, copies[0])
+
+
+class Copies(keras.callbacks.Callback):
+    """Counts the variables, and holds the copies of each to be the same bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        optimizers = (self.model.optimizer, self.model.alpha_optimizer)
+        owners = (self.model, *optimizers)
+        variables = [each for owner in owners for each in owner.variables]
+        # Metrics are added up when they are read.
+        held = [each for each in variables if each.synchronization != "on_read"]
+        for variable in held:
+            first, *others = variable.value.values
+            for other in others:
+                np.testing.assert_array_equal(first, other, err_msg=variable.path)
+        self.counts.append(len(held))
+
+
+def test_two_replicas_stay_the_same_bits():
+    train_and_compare_copies(NUM_DEVICES)
+
+
+def test_four_replicas_stay_the_same_bits():
+    """In a process of its own: TensorFlow confuses two strategies of one process."""
+    program = "import test_devices; test_devices.train_and_compare_copies(4)"
+    place = pathlib.Path(__file__).parent
+    subprocess.run([sys.executable, "-c", program], cwd=place, check=True)
+
+
+def train_and_compare_copies(num_devices):
+    """Replicas see different images: gradients and moving statistics are shared."""
+    with runtime.make_strategy(num_devices).scope():
+        operations = OPERATIONS[1:3]
+        supernet = Supernet(
+            3, filters=4, num_cells=3, operations=operations, num_nodes=1
+        )
+        supernet.build((None, 8, 8, 1))
+        weight_optimizer = SGD(0.1, momentum=0.9, clip_norm=1.0)
+        supernet.compile(weight_optimizer, Adam(0.1))
+    batch = random_images((2 * num_devices, 8, 8, 1)), np.arange(2 * num_devices) % 3
+    copies = Copies()
+    supernet.fit(
+        tf.data.Dataset.from_tensors((batch, batch)).repeat(),
+        steps_per_epoch=3,
+        shuffle=False,
+        verbose=0,
+        callbacks=[copies],
+    )
+    own = supernet.alphas + supernet.operation_weights
+    statistics = [each for each in supernet.variables if "moving" in each.path]
+    assert statistics
+    # Of the optimizers: momentum; two moments; and each its steps and its rate.
+    num_states = len(supernet.operation_weights) + 2 * len(supernet.alphas) + 4
+    assert copies.counts == [len(own) + len(statistics) + num_states] * 3
 
 
 def test_scripts_train_on_two_devices(tmp_path):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.script import WorkerLost
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import resume_command
 from keras_atdarts.runs.script import run_script
@@ -33,6 +34,14 @@ def test_unexpected_errors_keep_their_traceback():
 
     with pytest.raises(ValueError, match="fault"):
         run_script(main)
+
+
+def test_lost_worker_has_a_line_and_a_code_of_its_own(capsys):
+    def main(argv):
+        raise WorkerLost("another worker is gone.")
+
+    assert run_script(main) == 75
+    assert capsys.readouterr().err.endswith(": error: another worker is gone.\n")
 
 
 def test_interruption_says_what_was_finished():

@@ -11,6 +11,8 @@ Presets: quick takes minutes on two cores; cpu takes hours on two cores and give
 a network to use; paper is the training of the AT-DARTS paper and darts that of DARTS,
 for GPUs; imagenet is that of DARTS on ImageNet, to which a cell found on small images
 moves without a new search.
+
+On several machines, start the same command on each, with TF_CONFIG set.
 """
 
 import sys
@@ -45,7 +47,6 @@ from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import fix_randomness
-from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
@@ -54,6 +55,7 @@ from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.start import Start
 from keras_atdarts.runs.start import add_run_flags
 from keras_atdarts.runs.trained import load_network
+from keras_atdarts.runs.workers import start_workers
 
 
 def main(argv=None):
@@ -66,23 +68,34 @@ def main(argv=None):
         return start.say_finished()
     prepare_runtime()
     set_precision(config.precision)
-    strategy = make_strategy(config.devices)
-    fix_randomness(config.seed, config.deterministic)
-    dataset = load_dataset(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        central_fraction=config.central_fraction,
-    )
-    augmentation = make_augmentation(config)
-    augmentation.check_channels(dataset.image_shape[-1])
-    with strategy.scope():
-        network, steps = prepare(config, genotype, dataset)
-    run = start.run(dataset.description())
-    genotype.save(run.file(workdir.GENOTYPE))
+    workers = start_workers(start, genotype=genotype.to_dict())
+    run = workdir.RunDirectory(arguments.workdir)
+    with saying_when_interrupted(run.progress), workers.together(run.progress):
+        fix_randomness(config.seed, config.deterministic)
+        dataset = load_dataset(
+            config.dataset,
+            config.data_dir,
+            config.image_size,
+            central_fraction=config.central_fraction,
+        )
+        augmentation = make_augmentation(config)
+        augmentation.check_channels(dataset.image_shape[-1])
+        with workers.strategy.scope():
+            network, steps = prepare(config, genotype, dataset)
+
+        def create():
+            start.run(dataset.description())
+            genotype.save(run.file(workdir.GENOTYPE))
+
+        workers.open_run(run, create)
+        checkpointing = start.checkpointing(
+            run, network, [network.optimizer], steps, workers.is_chief
+        )
+        train(network, config, dataset, augmentation, run, checkpointing, workers)
+        workers.wait_for_all()
+    if not workers.is_chief:
+        return print(workers.farewell(run))
     with saying_when_interrupted(run.progress):
-        checkpointing = start.checkpointing(run, network, [network.optimizer], steps)
-        train(network, config, dataset, augmentation, run, checkpointing)
         report(load_network(run), dataset, run)
         run.mark_finished()
     print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
@@ -191,8 +204,8 @@ def compile_network(network, optimizer, config):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def train(network, config, dataset, augmentation, run, checkpointing):
-    """Trains the network and writes the run."""
+def train(network, config, dataset, augmentation, run, checkpointing, workers):
+    """Trains the network, as the chief writes the run."""
 
     def batches_from(first_batch):
         batches = training_batches(
@@ -201,6 +214,7 @@ def train(network, config, dataset, augmentation, run, checkpointing):
             augmentation,
             config.seed,
             first_batch=first_batch,
+            share=workers.share,
         )
         if not isinstance(network.output, dict):
             return batches
@@ -209,11 +223,10 @@ def train(network, config, dataset, augmentation, run, checkpointing):
         )
 
     print(f"Training in {run.path}. The first step takes longest to prepare.")
-    callbacks = [
-        DropPathSchedule(config.drop_path_rate, config.epochs),
-        LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head),
-        *record_callbacks(run),
-    ]
+    callbacks = [DropPathSchedule(config.drop_path_rate, config.epochs)]
+    if workers.is_chief:
+        latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
+        callbacks += [latest, *record_callbacks(run)]
     fit(network, batches_from, config.epochs, callbacks, checkpointing)
 
 

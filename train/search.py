@@ -12,6 +12,8 @@ two cells, alphas.json how they came about, epoch by epoch.
 Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
 to an hour on two cores and finds a cell worth keeping; paper is the search of the
 AT-DARTS paper, darts and darts-second-order are those of DARTS, for GPUs.
+
+On several machines, start the same command on each, with TF_CONFIG set.
 """
 
 import datetime
@@ -49,7 +51,6 @@ from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import fix_randomness
-from keras_atdarts.runs.runtime import make_strategy
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
@@ -60,6 +61,8 @@ from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.start import Start
 from keras_atdarts.runs.start import add_run_flags
 from keras_atdarts.runs.words import flag_name
+from keras_atdarts.runs.workers import refuse_workers
+from keras_atdarts.runs.workers import start_workers
 from keras_atdarts.second_derivatives import check_second_derivatives
 from keras_atdarts.supernet import Supernet
 
@@ -76,9 +79,12 @@ def main(argv=None):
     if start.finished:
         return start.say_finished()
     if config.strategy == "random":
-        run, genotype = draw(config, *parts, start)
+        found = draw(config, *parts, start)
     else:
-        run, genotype = learn(config, operations, start)
+        found = learn(config, operations, start)
+    if found is None:
+        return  # Of several workers, the chief reports.
+    run, genotype = found
     with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
         report(genotype, run)
         run.mark_finished()
@@ -97,6 +103,7 @@ def check_no_checkpoints(arguments):
 
 def draw(config, operations, attentions, start):
     """Searches by chance; returns the run and the first genotype drawn."""
+    refuse_workers("--strategy random draws all genotypes at once")
     genotypes = random_genotypes(operations, config.samples, config.seed, attentions)
     run = start.run()
     run.write_genotypes(genotypes)
@@ -105,21 +112,31 @@ def draw(config, operations, attentions, start):
 
 
 def learn(config, operations, start):
-    """Searches by gradients; returns the run and the genotype found."""
+    """Searches by gradients; returns the run and the genotype found.
+
+    Of several workers, those that are not the chief return None.
+    """
     prepare_runtime()
     set_precision(config.precision)
-    strategy = make_strategy(config.devices)
-    if config.order == 2 and config.hessian == "exact":
-        check_second_derivatives(operations)
-    fix_randomness(config.seed, config.deterministic)
-    dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
-    with strategy.scope():
-        supernet, split, steps = prepare(config, dataset)
-    run = start.run(dataset.description())
-    with saying_when_interrupted(run.progress):
+    workers = start_workers(start)
+    run = workdir.RunDirectory(start.arguments.workdir)
+    with saying_when_interrupted(run.progress), workers.together(run.progress):
+        if config.order == 2 and config.hessian == "exact":
+            check_second_derivatives(operations)
+        fix_randomness(config.seed, config.deterministic)
+        dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
+        with workers.strategy.scope():
+            supernet, split, steps = prepare(config, dataset)
+        workers.open_run(run, lambda: start.run(dataset.description()))
         optimizers = [supernet.optimizer, supernet.alpha_optimizer]
-        checkpointing = start.checkpointing(run, supernet, optimizers, steps)
-        return run, search(supernet, config, dataset, split, run, checkpointing)
+        checkpointing = start.checkpointing(
+            run, supernet, optimizers, steps, workers.is_chief
+        )
+        genotype = search(supernet, config, dataset, split, run, checkpointing, workers)
+        workers.check_same(genotype.to_json(), "genotypes")
+    if not workers.is_chief:
+        return print(workers.farewell(run))
+    return run, genotype
 
 
 def parse_arguments(argv):
@@ -207,24 +224,32 @@ def architect(config):
     return SecondOrder(config.hessian)
 
 
-def search(supernet, config, dataset, split, run, checkpointing):
-    """Trains weights and alphas and writes the run; returns the genotype."""
-    with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
-        np.savez(unfinished, weights=split[0], alphas=split[1])
+def search(supernet, config, dataset, split, run, checkpointing, workers):
+    """Trains weights and alphas, as the chief writes the run; returns the genotype."""
     augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
 
     def batches_from(first_batch):
         return search_batches(
-            dataset, config.batch_size, augmentation, config.seed, *split, first_batch
+            dataset,
+            config.batch_size,
+            augmentation,
+            config.seed,
+            *split,
+            first_batch,
+            workers.share,
         )
 
-    history = GenotypeHistory(run, derive_genotype)
+    callbacks = []
+    if workers.is_chief:
+        with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
+            np.savez(unfinished, weights=split[0], alphas=split[1])
+        callbacks = [*record_callbacks(run), GenotypeHistory(run, derive_genotype)]
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
-    callbacks = [*record_callbacks(run), history]
     fit(supernet, batches_from, config.epochs, callbacks, checkpointing)
-    with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
-        supernet.save(unfinished)
-    return history.genotype
+    if workers.is_chief:
+        with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
+            supernet.save(unfinished)
+    return derive_genotype(supernet.labelled_alphas())
 
 
 def report(genotype, run):

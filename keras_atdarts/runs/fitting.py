@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.runs.checkpoints import Checkpoint
+from keras_atdarts.runs.loop import fit_workers
+from keras_atdarts.runs.loop import has_workers
 
 
 class Checkpointing(keras.callbacks.Callback):
@@ -13,7 +15,7 @@ class Checkpointing(keras.callbacks.Callback):
     others write at the end of an epoch is written.
 
     Args:
-        checkpoints: A `Checkpoints`.
+        checkpoints: A `Checkpoints`; None where another worker saves them.
         state: The `TrainingState` of the model in training.
         steps_per_epoch: Integer.
         every: Optional integer, a number of steps.
@@ -49,6 +51,8 @@ class Checkpointing(keras.callbacks.Callback):
         self._save(with_metrics=False)
 
     def _save(self, with_metrics):
+        if self.checkpoints is None:
+            return
         arrays = self.state.arrays(with_metrics)
         self.checkpoints.save(Checkpoint(self.step, arrays))
 
@@ -74,14 +78,13 @@ def fit(model, batches_from, epochs, callbacks, checkpointing):
             steps=steps,
             verbose=1,
         )
-        model.fit(
-            batches_from(checkpointing.step),
-            initial_epoch=first_epoch,
-            epochs=end,
-            steps_per_epoch=steps,
-            callbacks=listed,
-            shuffle=False,  # The batches are shuffled already.
-        )
+        batches = batches_from(checkpointing.step)
+        length = {"initial_epoch": first_epoch, "epochs": end, "steps_per_epoch": steps}
+        if has_workers(model):
+            fit_workers(model, batches, callbacks=listed, **length)
+        else:
+            # The batches are shuffled already.
+            model.fit(batches, callbacks=listed, shuffle=False, **length)
 
 
 def build_metrics(model):

@@ -70,16 +70,41 @@ def make_strategy(num_devices):
     """
     if num_devices == 1:
         return tf.distribute.get_strategy()
+    num_gpus = count_gpus(num_devices)
+    if not num_gpus:
+        divide_cpu(num_devices)
+    kind = "GPU" if num_gpus else "CPU"
+    return mirrored_strategy(*(f"{kind}:{number}" for number in range(num_devices)))
+
+
+def choose_gpus(num_devices):
+    """Leaves TensorFlow so many GPUs: all it sees are those of a worker.
+
+    Args:
+        num_devices: Integer, the devices of this of several machines.
+
+    Raises:
+        InputError: There are not so many; without a GPU there is one device.
+    """
+    if count_gpus(num_devices):
+        gpus = tf.config.list_physical_devices("GPU")
+        tf.config.set_visible_devices(gpus[:num_devices], "GPU")
+    elif num_devices > 1:
+        raise InputError(
+            f"Of several machines, one without GPUs is one device; received "
+            f"{num_devices} devices. Give --devices 1."
+        )
+
+
+def count_gpus(num_devices):
+    """Returns how many GPUs there are, which must be none or enough."""
     num_gpus = len(tf.config.list_physical_devices("GPU"))
     if 0 < num_gpus < num_devices:
         raise InputError(
             f"There are {num_gpus} GPUs; received {num_devices} devices. Give "
             f"--devices {num_gpus} or fewer."
         )
-    if not num_gpus:
-        divide_cpu(num_devices)
-    kind = "GPU" if num_gpus else "CPU"
-    return mirrored_strategy(*(f"{kind}:{number}" for number in range(num_devices)))
+    return num_gpus
 
 
 @functools.cache

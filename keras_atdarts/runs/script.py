@@ -12,7 +12,12 @@ import tensorflow as tf
 from keras_atdarts.errors import InputError
 
 EXIT_BAD_INPUT = 2
+EXIT_WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed.
 EXIT_INTERRUPTED = 130
+
+
+class WorkerLost(RuntimeError):
+    """Another machine of the run died or cannot be reached any more."""
 
 
 def run_script(main, argv=None):
@@ -23,8 +28,9 @@ def run_script(main, argv=None):
         argv: The words. Defaults to those of the process.
 
     Returns:
-        What `main` returned (None counts as 0), 2 after an `InputError`, 130
-        after Ctrl-C; the last two with one line on stderr and no traceback.
+        What `main` returned (None counts as 0), 2 after an `InputError`, 75 after
+        a `WorkerLost`, 130 after Ctrl-C; the last three with one line on stderr
+        and no traceback.
 
     Example:
 
@@ -37,6 +43,9 @@ def run_script(main, argv=None):
     except InputError as error:
         print(f"{script}: error: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except WorkerLost as error:
+        print(f"\n{script}: error: {error}", file=sys.stderr)
+        return EXIT_WORKER_LOST
     except KeyboardInterrupt as interruption:
         finished = str(interruption) or "nothing was finished."
         print(f"\n{script}: interrupted: {finished}", file=sys.stderr)

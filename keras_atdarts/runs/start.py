@@ -137,7 +137,22 @@ class Start:
             run.add_resumption(self.checkpoint.step, self.config)
         return run
 
-    def checkpointing(self, run, model, optimizers, steps_per_epoch):
+    def plan(self):
+        """Returns a dict, ready for JSON, of what several workers must begin alike.
+
+        Raises:
+            InputError: Checkpoints within an epoch are asked for: what a metric
+                has counted by then, each worker has for itself.
+        """
+        if self.arguments.checkpoint_steps is not None:
+            raise InputError(
+                "--checkpoint-steps needs a single machine; several save a checkpoint "
+                "after each epoch. Leave it out, or unset TF_CONFIG."
+            )
+        step = None if self.checkpoint is None else self.checkpoint.step
+        return {**self.config.to_dict(), "checkpoint": step}
+
+    def checkpointing(self, run, model, optimizers, steps_per_epoch, is_chief=True):
         """Returns what saves checkpoints; sets all to the one that there is.
 
         Args:
@@ -145,16 +160,18 @@ class Start:
             model: The built and compiled model.
             optimizers: List of its optimizers.
             steps_per_epoch: Integer.
+            is_chief: Boolean, False on the workers that write nothing.
         """
         checkpointing = Checkpointing(
-            self._checkpoints(run),
+            self._checkpoints(run) if is_chief else None,
             TrainingState(model, optimizers),
             steps_per_epoch,
             self.arguments.checkpoint_steps,
         )
         if self.checkpoint is not None:
             checkpointing.restore(self.checkpoint)
-            drop_epochs_from(run, self.checkpoint.step // steps_per_epoch)
+            if is_chief:
+                drop_epochs_from(run, self.checkpoint.step // steps_per_epoch)
             num_steps = self.config.epochs * steps_per_epoch
             print(f"Resuming after step {self.checkpoint.step} of {num_steps}.")
         return checkpointing

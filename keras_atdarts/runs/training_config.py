@@ -102,7 +102,8 @@ class TrainingConfig(Config):
         1,
         whole_number(1),
         "training",
-        "GPUs that share each batch; without a GPU, as many parts of the CPU",
+        "GPUs of a machine that share each batch; without a GPU, as many parts of "
+        "the CPU",
     )
     seed: int = setting(
         0,

@@ -1,0 +1,93 @@
+"""Training on several machines, which `keras.Model.fit` of Keras 3 cannot.
+
+There `fit` builds the model from a batch of several replicas, and averages the
+metrics of a step as if they had a batch axis
+(https://github.com/keras-team/keras/issues/20585). This loop goes around `fit`:
+the step, the callbacks and the metrics are those of the model.
+"""
+
+import tensorflow as tf
+
+
+def has_workers(model):
+    """Returns whether a model was made under a strategy of several processes."""
+    strategy = model.distribute_strategy
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def fit_workers(model, batches, initial_epoch, epochs, steps_per_epoch, callbacks):
+    """Trains a built and compiled model together with the other workers.
+
+    Args:
+        model: `keras.Model`.
+        batches: Infinite `tf.data.Dataset` of this worker's share of all batches.
+        initial_epoch: Integer, the number of finished epochs.
+        epochs: Integer, the number of the last epoch.
+        steps_per_epoch: Integer.
+        callbacks: `keras.callbacks.CallbackList`. What it does may differ from
+            worker to worker, but not what it changes. At the end of an epoch it
+            gets the metrics of all workers.
+    """
+    iterator = iter(distribute(batches, model.distribute_strategy))
+    train_step = compiled_step(model)
+    callbacks.on_train_begin()
+    for epoch in range(initial_epoch, epochs):
+        model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        for step in range(steps_per_epoch):
+            callbacks.on_train_batch_begin(step)
+            logs = train_step(iterator)
+            callbacks.on_train_batch_end(step, logs)
+        callbacks.on_epoch_end(epoch, metrics_of_all(model))
+    callbacks.on_train_end()
+
+
+def distribute(batches, strategy):
+    """Returns this worker's batches, divided among its devices.
+
+    Args:
+        batches: `tf.data.Dataset` of what all devices of this worker get.
+        strategy: Strategy of several workers.
+    """
+
+    def batches_of_devices(context):
+        per_worker = context.num_replicas_in_sync // context.num_input_pipelines
+        return divide(batches, per_worker)
+
+    return strategy.distribute_datasets_from_function(batches_of_devices)
+
+
+def divide(batches, count):
+    """Returns each batch as `count` equal, consecutive ones."""
+    if count == 1:
+        return batches
+
+    def parts(values):
+        size = values.shape[0] // count
+        return tf.reshape(values, [count, size, *values.shape[1:]])
+
+    return batches.map(lambda *batch: tf.nest.map_structure(parts, batch)).unbatch()
+
+
+def compiled_step(model):
+    """Returns a function that trains on a batch and gives its local metrics."""
+    strategy = model.distribute_strategy
+
+    @tf.function
+    def train_on(batch):
+        return strategy.run(model.train_step, args=(batch,))
+
+    def train_step(iterator):
+        logs = train_on(next(iterator))
+        # All replicas have metrics of their own until the epoch ends.
+        return {
+            name: strategy.experimental_local_results(value)[0]
+            for name, value in logs.items()
+        }
+
+    return train_step
+
+
+def metrics_of_all(model):
+    """Returns the metrics over all replicas of all workers, as floats."""
+    return {name: float(value) for name, value in model.get_metrics_result().items()}
