@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import pytest
 
@@ -11,3 +13,10 @@ divide_cpu(4)
 def seeded():
     """Every test draws the same numbers, whichever tests run before it."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def freed():
+    """Graphs refer to each other: memory would grow from file to file."""
+    yield
+    gc.collect()
