@@ -41,7 +41,9 @@ def train(num_devices, architect, clip_norm):
     """Returns loss and variables after a step of gradient descent."""
     keras.utils.set_random_seed(0)
     with runtime.make_strategy(num_devices).scope():
-        supernet = Supernet(3, filters=4, num_cells=3, operations=OPERATIONS)
+        supernet = Supernet(
+            3, filters=4, num_cells=3, operations=OPERATIONS, num_nodes=1
+        )
         supernet.build((None, 8, 8, 1))
         weight_optimizer = SGD(0.1, clip_norm=clip_norm)
         supernet.compile(weight_optimizer, SGD(0.1), architect=architect)
@@ -52,7 +54,9 @@ def train(num_devices, architect, clip_norm):
 
 
 @pytest.mark.parametrize(
-    "architect", [FirstOrder([mean_square]), SecondOrder()], ids=["first", "second"]
+    "architect",
+    [FirstOrder([mean_square]), SecondOrder(), SecondOrder("exact")],
+    ids=["first", "second", "exact"],
 )
 def test_one_step_on_two_devices_is_one_step_on_one(architect):
     """The clipping bites: its norm must be that of the whole batch's gradient."""
