@@ -158,7 +158,7 @@ class TrainingConfig(Config):
         MEMORY,
         "keep the activations between cells only, and compute those within a cell "
         "again when its gradients need them: the same results in more time. In "
-        "batches of 192 it took 2.6 GB instead of 3.3; in small ones it takes more, "
+        "batches of 192 it took 2.6 GB instead of 3.6; in small ones it takes more, "
         "so try --gradient-accumulation first (4 parts: 1.8 GB). XLA would undo it",
         only_with={"jit": False},
     )
