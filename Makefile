@@ -9,7 +9,7 @@ search: install
 	$(VENV)/bin/python train/search.py
 
 test: install
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(VENV)/bin/ruff check .
