@@ -1,0 +1,116 @@
+"""Measures this project against DARTS in eager PyTorch, as the reference has it.
+
+    python benchmarks/against_torch.py                          # everything: hours
+    python benchmarks/against_torch.py --rows search-32 --rounds 1
+    python benchmarks/against_torch.py --output comparison.json
+
+Every measurement is a process of its own. A round runs each once, ours and theirs
+in turn; medians over the rounds and of the ratios in each round are printed. Give
+the machine nothing else to do. Needs PyTorch, in this environment or in another:
+
+    pip install -r requirements-benchmarks.txt
+    python benchmarks/against_torch.py --torch-python other/bin/python
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import comparisons
+import measuring
+
+HEADER = ("what", "keras_atdarts", "compared with", "takes", "ratio")
+
+
+def main(argv=None):
+    with tempfile.TemporaryDirectory() as folder:
+        saved_model = pathlib.Path(folder) / "saved_model"
+        arguments, rows = parse_arguments(argv, saved_model)
+        commands = comparisons.commands_of(rows)
+        machine = measuring.describe_machine()
+        if any(command.script == "saved_model.py" for command in commands):
+            size = comparisons.TINY if arguments.tiny else ()
+            measuring.run_worker("ours.py", "export", *size, "--output", saved_model)
+        results = measure(commands, arguments)
+    outcomes = [each for row in rows for each in comparisons.compare(row, results)]
+    software = {
+        report["software"]
+        for reports in results.values()
+        for report in reports
+        if "software" in report
+    }
+    print(f"{measuring.machine_line(machine)}; {', '.join(sorted(software))}")
+    print(f"rounds: {arguments.rounds}, steps in each: {arguments.steps}\n")
+    cells = map(comparisons.table_cells, outcomes)
+    print(measuring.markdown_table(HEADER, cells))
+    if arguments.output:
+        reports = {str(command): list(each) for command, each in results.items()}
+        content = {"machine": machine, "rows": outcomes, "reports": reports}
+        measuring.write_json(arguments.output, content)
+
+
+def parse_arguments(argv, saved_model):
+    """Returns the flags and the selected rows; whatever cannot work fails here."""
+    names = [row.name for row in comparisons.make_rows(saved_model, steps=1)]
+    parser = measuring.make_parser(__doc__)
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="NAME",
+        help=f"what to measure, of {' '.join(names)} (all)",
+    )
+    measuring.add_number(parser, "--rounds", 5, "how often each process runs")
+    measuring.add_number(parser, "--steps", 5, "steps that count in each")
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="4 filters and 3 cells: whether it runs, not how fast",
+    )
+    parser.add_argument(
+        "--torch-python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the Python that has PyTorch (this one)",
+    )
+    parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
+    arguments = parser.parse_args(argv)
+    rows = comparisons.make_rows(saved_model, arguments.steps, arguments.tiny)
+    rows = [row for row in rows if row.name in arguments.rows]
+    scripts = {command.script for command in comparisons.commands_of(rows)}
+    if "torch_peer.py" in scripts and not has_torch(arguments.torch_python):
+        parser.error(
+            f"{arguments.torch_python} has no PyTorch. Install it with pip install "
+            "-r requirements-benchmarks.txt, or give --torch-python."
+        )
+    if arguments.output:
+        measuring.check_writable(parser, arguments.output)
+    return arguments, rows
+
+
+def has_torch(python):
+    """Returns whether an interpreter exists and can import PyTorch."""
+    command = [python, "-c", "import torch"]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def measure(commands, arguments):
+    """Runs all commands in rounds; returns the lists of their reports."""
+    results = {command: [] for command in commands}
+    for number in range(1, arguments.rounds + 1):
+        for command in commands:
+            print(f"round {number}: {command}", file=sys.stderr, flush=True)
+            of_torch = command.script == "torch_peer.py"
+            python = arguments.torch_python if of_torch else sys.executable
+            report = measuring.run_worker(command.script, *command.words, python=python)
+            results[command].append(report)
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""What one job of this project costs, in a process of its own.
+
+    python benchmarks/ours.py search --batch-size 32
+    python benchmarks/ours.py retrain
+    python benchmarks/ours.py export --output /tmp/darts_v2
+
+Prints one line of JSON: the median seconds of a step, the seconds from the start
+of the process to the end of the first step, the peak memory, the parameters. The
+steps are those of `fit`. `export` takes no steps: it writes a network with random
+weights, for saved_model.py to measure.
+"""
+
+import json
+import sys
+import time
+
+import measuring
+import tensorflow as tf
+import workloads
+
+from keras_atdarts.export import export_saved_model
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.genotype import published_genotypes
+from keras_atdarts.runs import runtime
+from keras_atdarts.runs.script import run_script
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    runtime.prepare_runtime()
+    runtime.fix_randomness(0, deterministic=False)
+    report = arguments.run(arguments)
+    threading = tf.config.threading
+    threads = (
+        f"{threading.get_inter_op_parallelism_threads()} operations at once, "
+        f"{threading.get_intra_op_parallelism_threads()} threads each"
+    )
+    software = f"TensorFlow {tf.__version__}"
+    print(json.dumps({**report, "software": software, "threads": threads}))
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = measuring.make_parser(__doc__)
+    jobs = parser.add_subparsers(metavar="JOB", required=True)
+    job = add_job(jobs, "search", search)
+    workloads.add_supernet_flags(job, operations="darts")
+    job.add_argument("--recompute", action="store_true", help="to save memory")
+    add_step_flags(job)
+    job = add_job(jobs, "retrain", retrain)
+    add_network_flags(job)
+    add_step_flags(job)
+    job = add_job(jobs, "export", export)
+    add_network_flags(job)
+    job.add_argument("--output", required=True, metavar="DIR", help="to write to")
+    return parser.parse_args(argv)
+
+
+def add_job(jobs, name, run):
+    """Adds a job with the flag that all of them take; returns its parser."""
+    job = jobs.add_parser(name, help=run.__doc__)
+    job.set_defaults(run=run)
+    measuring.add_number(job, "--image-size", 32, "side of the images in pixels")
+    return job
+
+
+def add_network_flags(job):
+    """Adds the flags that describe a derived network."""
+    names = published_genotypes()
+    job.add_argument("--genotype", choices=names, default="DARTS_V2")
+    measuring.add_number(job, "--filters", 36, "channels of the first cells")
+    measuring.add_number(job, "--num-cells", 20, "cells")
+
+
+def add_step_flags(job):
+    """Adds the flags of jobs that take steps."""
+    measuring.add_number(job, "--batch-size", 32, "images of a batch")
+    measuring.add_number(job, "--steps", 5, "steps that count, after a first one")
+
+
+def search(arguments):
+    """Measures the steps of a search."""
+    supernet = workloads.make_supernet(
+        arguments, arguments.image_size, recompute=arguments.recompute
+    )
+    batch = workloads.random_batch(arguments.batch_size, arguments.image_size)
+    report = measure_training(supernet, (batch, batch), arguments.steps)
+    parameters = workloads.count_values(supernet.operation_weights)
+    return {**report, "parameters": parameters}
+
+
+def retrain(arguments):
+    """Measures the training steps of a derived network."""
+    network = make_network(arguments)
+    batch = workloads.random_batch(arguments.batch_size, arguments.image_size)
+    report = measure_training(network, batch, arguments.steps)
+    parameters = workloads.count_values(network.trainable_variables)
+    return {**report, "parameters": parameters}
+
+
+def measure_training(model, element, num_steps):
+    """Returns the costs of training."""
+    ends = workloads.time_fit(model, element, 1 + num_steps)
+    startup = measuring.seconds_since_start() - (time.perf_counter() - ends[0])
+    seconds = [end - start for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return measuring.summary(startup, seconds)
+
+
+def export(arguments):
+    """Writes a derived network as a SavedModel."""
+    network = make_network(arguments)
+    dataset = {
+        "image_shape": network.input_shape[1:],
+        "class_names": [str(index) for index in range(workloads.NUM_CLASSES)],
+        "mean": [0.5] * 3,
+        "std": [0.25] * 3,
+    }
+    genotype = Genotype.load(arguments.genotype)
+    export_saved_model(network, arguments.output, dataset, genotype)
+    return {"parameters": workloads.count_values(network.trainable_variables)}
+
+
+def make_network(arguments):
+    """Returns the derived network of the flags."""
+    return workloads.make_network(
+        arguments.genotype,
+        arguments.filters,
+        arguments.num_cells,
+        arguments.image_size,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))

@@ -1,0 +1,137 @@
+"""The models that the benchmarks run: compiled, with random weights and images."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts.architect import FirstOrder
+from keras_atdarts.architect import SecondOrder
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.network import build_network
+from keras_atdarts.optimizers import SGD
+from keras_atdarts.optimizers import Adam
+from keras_atdarts.supernet import Supernet
+
+NUM_CLASSES = 10
+ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
+
+
+def add_supernet_flags(parser, filters=16, num_cells=8, operations="at_darts"):
+    """Adds the flags that describe a supernet and its step.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        filters: Integer, the default.
+        num_cells: Integer, the default.
+        operations: String or list of strings, the default.
+    """
+    operations = [operations] if isinstance(operations, str) else operations
+    parser.add_argument(
+        "--operations",
+        nargs="+",
+        default=operations,
+        metavar="NAME",
+        help=f"a search space or operations ({' '.join(operations)})",
+    )
+    for flag, default in (
+        ("--filters", filters),
+        ("--num-cells", num_cells),
+        ("--num-nodes", 4),
+    ):
+        parser.add_argument(flag, type=int, default=default, help=f"({default})")
+    parser.add_argument("--order", type=int, choices=ARCHITECTS, default=1)
+
+
+def make_supernet(arguments, image_size=32, **options):
+    """Returns a compiled supernet that learns as that of DARTS.
+
+    Args:
+        arguments: The flags of `add_supernet_flags`.
+        image_size: Integer, the side of the images in pixels.
+        **options: Of `Supernet.compile`.
+    """
+    supernet = Supernet(
+        NUM_CLASSES,
+        arguments.filters,
+        arguments.num_cells,
+        arguments.operations,
+        arguments.num_nodes,
+    )
+    supernet.build((None, image_size, image_size, 3))
+    supernet.compile(
+        weight_optimizer(),
+        Adam(3e-4, coupled_weight_decay=1e-3),
+        architect=ARCHITECTS[arguments.order](),
+        **options,
+    )
+    return supernet
+
+
+def make_network(genotype, filters, num_cells, image_size=32):
+    """Returns the compiled network of a published genotype.
+
+    Args:
+        genotype: String, its name.
+        filters: Integer.
+        num_cells: Integer.
+        image_size: Integer, the side of the images in pixels.
+    """
+    network = build_network(
+        Genotype.load(genotype),
+        (image_size, image_size, 3),
+        NUM_CLASSES,
+        filters,
+        num_cells,
+    )
+    network.compile(
+        weight_optimizer(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return network
+
+
+def weight_optimizer():
+    """Returns the optimizer of the weights."""
+    return SGD(0.025, momentum=0.9, clip_norm=5.0, coupled_weight_decay=3e-4)
+
+
+def count_values(variables):
+    """Returns how many numbers variables hold."""
+    return sum(int(np.prod(variable.shape)) for variable in variables)
+
+
+def random_batch(batch_size, image_size=32):
+    """Returns noise as images, and labels."""
+    shape = (batch_size, image_size, image_size, 3)
+    images = np.random.normal(size=shape).astype("float32")
+    return images, np.arange(batch_size, dtype="int32") % NUM_CLASSES
+
+
+def time_fit(model, element, num_steps):
+    """Trains as a user does; returns when each step ended.
+
+    Args:
+        model: A compiled `keras.Model`.
+        element: What `fit` takes for one step.
+        num_steps: Integer, the first one included.
+
+    Returns:
+        List of `time.perf_counter()` at the ends of the steps.
+    """
+    ends = []
+    clock = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs=None: ends.append(time.perf_counter())
+    )
+    elements = tf.data.Dataset.from_tensors(element).repeat()
+    model.fit(
+        elements,
+        steps_per_epoch=num_steps,
+        callbacks=[clock],
+        shuffle=False,
+        verbose=0,
+    )
+    return ends
