@@ -18,9 +18,13 @@ import sys
 import tempfile
 
 import comparisons
+import flags
 import measuring
 
 HEADER = ("what", "keras_atdarts", "compared with", "takes", "ratio")
+SIZES = (
+    "searches with 16 filters, 8 cells, networks with 36 filters, 20 cells; 32x32 RGB"
+)
 
 
 def main(argv=None):
@@ -41,7 +45,8 @@ def main(argv=None):
         if "software" in report
     }
     print(f"{measuring.machine_line(machine)}; {', '.join(sorted(software))}")
-    print(f"rounds: {arguments.rounds}, steps in each: {arguments.steps}\n")
+    print(f"{arguments.rounds} rounds of {arguments.steps} steps; ", end="")
+    print("4 filters, 3 cells\n" if arguments.tiny else f"{SIZES}\n")
     cells = map(comparisons.table_cells, outcomes)
     print(measuring.markdown_table(HEADER, cells))
     if arguments.output:
@@ -53,7 +58,7 @@ def main(argv=None):
 def parse_arguments(argv, saved_model):
     """Returns the flags and the selected rows; whatever cannot work fails here."""
     names = [row.name for row in comparisons.make_rows(saved_model, steps=1)]
-    parser = measuring.make_parser(__doc__)
+    parser = flags.make_parser(__doc__)
     parser.add_argument(
         "--rows",
         nargs="+",
@@ -62,8 +67,8 @@ def parse_arguments(argv, saved_model):
         metavar="NAME",
         help=f"what to measure, of {' '.join(names)} (all)",
     )
-    measuring.add_number(parser, "--rounds", 5, "how often each process runs")
-    measuring.add_number(parser, "--steps", 5, "steps that count in each")
+    flags.add_number(parser, "--rounds", 5, "how often each process runs")
+    flags.add_number(parser, "--steps", 5, "steps that count in each")
     parser.add_argument(
         "--tiny",
         action="store_true",
@@ -86,13 +91,14 @@ def parse_arguments(argv, saved_model):
             "-r requirements-benchmarks.txt, or give --torch-python."
         )
     if arguments.output:
-        measuring.check_writable(parser, arguments.output)
+        flags.check_writable(parser, arguments.output)
     return arguments, rows
 
 
 def has_torch(python):
-    """Returns whether an interpreter exists and can import PyTorch."""
-    command = [python, "-c", "import torch"]
+    """Returns whether an interpreter exists and has PyTorch."""
+    find = "import importlib.util as u, sys; sys.exit(not u.find_spec('torch'))"
+    command = [python, "-c", find]
     try:
         return subprocess.run(command, capture_output=True).returncode == 0
     except OSError:

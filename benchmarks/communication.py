@@ -7,37 +7,28 @@ The step is traced for two logical CPU devices and not run. Tracing the paper's
 supernet takes minutes.
 """
 
-import argparse
 import collections
 import json
 import math
 import time
 
+import flags
 import tensorflow as tf
+import workloads
 
-from keras_atdarts.architect import FirstOrder
-from keras_atdarts.architect import SecondOrder
-from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs import runtime
-from keras_atdarts.supernet import Supernet
 
 NUM_DEVICES = 2
-ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--order", type=int, choices=ARCHITECTS, default=1)
-    parser.add_argument("--operations", nargs="+", default=["at_darts"])
-    parser.add_argument("--filters", type=int, default=16)
-    parser.add_argument("--num-cells", type=int, default=8)
+    parser = flags.make_parser(__doc__)
+    flags.add_supernet_flags(parser, operations=("at_darts",))
     arguments = parser.parse_args()
     runtime.prepare_runtime()
     strategy = runtime.make_strategy(NUM_DEVICES)
     with strategy.scope():
-        supernet = make_supernet(arguments)
+        supernet = workloads.make_supernet(arguments)
     started = time.perf_counter()
     graph = trace(strategy, supernet)
     sizes = reduced_sizes(graph)
@@ -55,20 +46,6 @@ def main():
             indent=2,
         )
     )
-
-
-def make_supernet(arguments):
-    """Returns the compiled supernet."""
-    supernet = Supernet(
-        10, arguments.filters, arguments.num_cells, arguments.operations
-    )
-    supernet.build((None, 32, 32, 3))
-    supernet.compile(
-        SGD(0.025, momentum=0.9, clip_norm=5.0, coupled_weight_decay=3e-4),
-        SGD(0.1, momentum=0.9),
-        architect=ARCHITECTS[arguments.order](),
-    )
-    return supernet
 
 
 def trace(strategy, supernet):

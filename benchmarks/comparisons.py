@@ -67,34 +67,25 @@ def make_rows(saved_model, steps, tiny=False):
 def search_rows(flags):
     """Returns the rows of a search: its steps, and how long the first one takes."""
 
-    def row(name, what, words, layouts, quantity="seconds_per_step"):
+    def row(name, what, words, layouts=CHANNELS_LAST, quantity="seconds_per_step"):
         words = ("search", *words, *flags)
-        return Row(
-            name, what, quantity, Command("ours.py", words), peers(words, layouts)
-        )
+        ours = Command("ours.py", words)
+        return Row(name, what, quantity, ours, peers(words, layouts))
 
     batch = {size: ("--batch-size", str(size)) for size in (16, 32, 64)}
     attention = (*batch[32], "--operations", "at_darts")
     second = (*batch[16], "--order", "2")
-    first_order = "first-order search step, batch"
-    quick = Command("first_step.py")
+    step = "first-order search step, batch"
+    start = "start to the end of the first step, batch 32"
+    quick_start = "the same for the quick search"
+    quantity = "startup_seconds"
     return [
-        row("search-32", f"{first_order} 32", batch[32], LAYOUTS),
-        row("search-64", f"{first_order} 64", batch[64], LAYOUTS),
-        row("attention", f"{first_order} 32, with attention", attention, CHANNELS_LAST),
-        row(
-            "second-order", "second-order search step, batch 16", second, CHANNELS_LAST
-        ),
-        row(
-            "start",
-            "start to the end of the first step, batch 32",
-            batch[32],
-            LAYOUTS,
-            "startup_seconds",
-        ),
-        Row(
-            "quick-start", "the same for the quick search", "startup_seconds", quick, {}
-        ),
+        row("search-32", f"{step} 32", batch[32], LAYOUTS),
+        row("search-64", f"{step} 64", batch[64], LAYOUTS),
+        row("attention", f"{step} 32, with attention", attention),
+        row("second-order", "second-order search step, batch 16", second),
+        row("start", start, batch[32], LAYOUTS, quantity),
+        Row("quick-start", quick_start, quantity, Command("first_step.py"), {}),
     ]
 
 
@@ -106,24 +97,13 @@ def memory_rows(flags):
     theirs = peers(words, LAYOUTS)
     what = "peak memory of a search, batch 64"
     without = {"without": plain}
+    saving = f"{what}, with --recompute"
+    slower = "its step with --recompute"
+    step = "seconds_per_step"
     return [
         Row("memory", what, "peak_gib", plain, theirs, True),
-        Row(
-            "recompute-memory",
-            f"{what}, with --recompute",
-            "peak_gib",
-            recompute,
-            theirs,
-            True,
-        ),
-        Row(
-            "recompute-step",
-            "its step with --recompute",
-            "seconds_per_step",
-            recompute,
-            without,
-            True,
-        ),
+        Row("recompute-memory", saving, "peak_gib", recompute, theirs, True),
+        Row("recompute-step", slower, step, recompute, without, True),
     ]
 
 
@@ -133,15 +113,15 @@ def network_rows(saved_model, size, training, steps):
     rows = [
         Row(
             "retrain",
-            "retraining step of DARTS_V2, 36 filters, 20 cells, batch 32",
+            "retraining step of DARTS_V2, batch 32",
             "seconds_per_step",
             Command("ours.py", retrain),
             peers(retrain, LAYOUTS),
         )
     ]
     for name, what, batch_size in (
-        ("throughput", "the same network exported, batch 64", "64"),
-        ("latency", "the same network exported, batch 1", "1"),
+        ("throughput", "DARTS_V2 exported, batch 64", "64"),
+        ("latency", "DARTS_V2 exported, batch 1", "1"),
     ):
         flags = ("--batch-size", batch_size, "--steps", steps)
         ours = Command("saved_model.py", (saved_model, *flags))
@@ -205,10 +185,10 @@ def table_cells(outcome):
     if "ratio" not in outcome:
         return [*cells, "", "", ""]
     ratio = f"{outcome['ratio']:.2f}"
-    faster = outcome["ratio_is"] == "theirs in ours"
+    inverse = outcome["ratio_is"] == "theirs in ours"
     return [
         *cells,
         outcome["compared_with"],
         f"{outcome['theirs']:.3g} {unit}",
-        f"{ratio} times less" if faster else f"{ratio} of it",
+        f"theirs : ours = {ratio}" if inverse else f"ours : theirs = {ratio}",
     ]

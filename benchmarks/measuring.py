@@ -4,7 +4,6 @@ It needs nothing but Python, so that the workers of other frameworks can use it.
 worker imports it before anything heavy: that moment is its start.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -18,30 +17,6 @@ import time
 
 STARTED = time.perf_counter()
 FOLDER = pathlib.Path(__file__).resolve().parent
-
-
-def positive_integer(text):
-    """Returns the integer of a flag, which must be at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number from 1; received '{text}'"
-        )
-    return int(text)
-
-
-def make_parser(description, **options):
-    """Returns a parser that prints a module's docstring as its help."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(
-        description=description, formatter_class=formatter, **options
-    )
-
-
-def add_number(parser, flag, default, meaning):
-    """Adds a flag that takes a whole number from 1, and says its default."""
-    parser.add_argument(
-        flag, type=positive_integer, default=default, help=f"{meaning} ({default})"
-    )
 
 
 def seconds_since_start():
@@ -159,12 +134,3 @@ def write_json(path, content):
     """Writes what was measured, for programs."""
     text = json.dumps(content, indent=2) + "\n"
     pathlib.Path(path).write_text(text, encoding="utf-8")
-
-
-def check_writable(parser, path):
-    """Ends with one line if a file cannot be written, before hours are spent."""
-    try:
-        with open(path, "a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        parser.error(f"{path} cannot be written: {error.strerror}")

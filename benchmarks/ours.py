@@ -14,6 +14,7 @@ import json
 import sys
 import time
 
+import flags
 import measuring
 import tensorflow as tf
 import workloads
@@ -41,11 +42,12 @@ def main(argv=None):
 
 def parse_arguments(argv):
     """Returns the flags."""
-    parser = measuring.make_parser(__doc__)
+    parser = flags.make_parser(__doc__)
     jobs = parser.add_subparsers(metavar="JOB", required=True)
     job = add_job(jobs, "search", search)
-    workloads.add_supernet_flags(job, operations="darts")
+    flags.add_supernet_flags(job)
     job.add_argument("--recompute", action="store_true", help="to save memory")
+    flags.add_number(job, "--gradient-accumulation", 1, "parts of a batch")
     add_step_flags(job)
     job = add_job(jobs, "retrain", retrain)
     add_network_flags(job)
@@ -60,7 +62,7 @@ def add_job(jobs, name, run):
     """Adds a job with the flag that all of them take; returns its parser."""
     job = jobs.add_parser(name, help=run.__doc__)
     job.set_defaults(run=run)
-    measuring.add_number(job, "--image-size", 32, "side of the images in pixels")
+    flags.add_number(job, "--image-size", 32, "side of the images in pixels")
     return job
 
 
@@ -68,20 +70,23 @@ def add_network_flags(job):
     """Adds the flags that describe a derived network."""
     names = published_genotypes()
     job.add_argument("--genotype", choices=names, default="DARTS_V2")
-    measuring.add_number(job, "--filters", 36, "channels of the first cells")
-    measuring.add_number(job, "--num-cells", 20, "cells")
+    flags.add_number(job, "--filters", 36, "channels of the first cells")
+    flags.add_number(job, "--num-cells", 20, "cells")
 
 
 def add_step_flags(job):
     """Adds the flags of jobs that take steps."""
-    measuring.add_number(job, "--batch-size", 32, "images of a batch")
-    measuring.add_number(job, "--steps", 5, "steps that count, after a first one")
+    flags.add_number(job, "--batch-size", 32, "images of a batch")
+    flags.add_number(job, "--steps", 5, "steps that count, after a first one")
 
 
 def search(arguments):
     """Measures the steps of a search."""
     supernet = workloads.make_supernet(
-        arguments, arguments.image_size, recompute=arguments.recompute
+        arguments,
+        arguments.image_size,
+        recompute=arguments.recompute,
+        gradient_accumulation=arguments.gradient_accumulation,
     )
     batch = workloads.random_batch(arguments.batch_size, arguments.image_size)
     report = measure_training(supernet, (batch, batch), arguments.steps)

@@ -10,6 +10,7 @@ JSON, as ours.py does.
 import json
 import pathlib
 
+import flags
 import measuring
 import tensorflow as tf
 
@@ -17,11 +18,11 @@ SIGNATURE = "serving_default"
 
 
 def main(argv=None):
-    parser = measuring.make_parser(__doc__)
+    parser = flags.make_parser(__doc__)
     parser.add_argument("saved_model", metavar="SAVED_MODEL", help="its folder")
-    measuring.add_number(parser, "--batch-size", 64, "images of a batch")
-    measuring.add_number(parser, "--image-size", 32, "their side in pixels")
-    measuring.add_number(parser, "--steps", 50, "batches that count, after a first one")
+    flags.add_number(parser, "--batch-size", 64, "images of a batch")
+    flags.add_number(parser, "--image-size", 32, "their side in pixels")
+    flags.add_number(parser, "--steps", 50, "batches that count, after a first one")
     arguments = parser.parse_args(argv)
     if not (pathlib.Path(arguments.saved_model) / "saved_model.pb").is_file():
         parser.error(

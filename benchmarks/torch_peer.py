@@ -12,6 +12,7 @@ PyTorch and nothing of this project: pip install -r requirements-benchmarks.txt
 
 import json
 
+import flags
 import measuring
 import torch
 import torch_networks
@@ -40,7 +41,7 @@ def main(argv=None):
 
 def parse_arguments(argv):
     """Returns the flags."""
-    parser = measuring.make_parser(__doc__)
+    parser = flags.make_parser(__doc__)
     jobs = parser.add_subparsers(metavar="JOB", required=True)
     search = add_job(jobs, "search", prepare_search, filters=16, num_cells=8)
     search.add_argument("--order", type=int, choices=(1, 2), default=1)
@@ -61,13 +62,13 @@ def parse_arguments(argv):
 
 def add_job(jobs, name, prepare, filters, num_cells):
     """Adds a job with the flags that all of them take; returns its parser."""
-    job = jobs.add_parser(name, help=f"measure it ({prepare.__doc__.strip()})")
+    job = jobs.add_parser(name)
     job.set_defaults(prepare=prepare)
-    measuring.add_number(job, "--batch-size", 32, "images of a batch")
-    measuring.add_number(job, "--image-size", 32, "their side in pixels")
-    measuring.add_number(job, "--filters", filters, "channels of the first cells")
-    measuring.add_number(job, "--num-cells", num_cells, "cells")
-    measuring.add_number(job, "--steps", 5, "steps that count, after a first one")
+    flags.add_number(job, "--batch-size", 32, "images of a batch")
+    flags.add_number(job, "--image-size", 32, "their side in pixels")
+    flags.add_number(job, "--filters", filters, "channels of the first cells")
+    flags.add_number(job, "--num-cells", num_cells, "cells")
+    flags.add_number(job, "--steps", 5, "steps that count, after a first one")
     job.add_argument(
         "--channels-last", action="store_true", help="instead of channels first"
     )

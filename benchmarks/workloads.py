@@ -18,37 +18,11 @@ NUM_CLASSES = 10
 ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
-def add_supernet_flags(parser, filters=16, num_cells=8, operations="at_darts"):
-    """Adds the flags that describe a supernet and its step.
-
-    Args:
-        parser: `argparse.ArgumentParser`.
-        filters: Integer, the default.
-        num_cells: Integer, the default.
-        operations: String or list of strings, the default.
-    """
-    operations = [operations] if isinstance(operations, str) else operations
-    parser.add_argument(
-        "--operations",
-        nargs="+",
-        default=operations,
-        metavar="NAME",
-        help=f"a search space or operations ({' '.join(operations)})",
-    )
-    for flag, default in (
-        ("--filters", filters),
-        ("--num-cells", num_cells),
-        ("--num-nodes", 4),
-    ):
-        parser.add_argument(flag, type=int, default=default, help=f"({default})")
-    parser.add_argument("--order", type=int, choices=ARCHITECTS, default=1)
-
-
 def make_supernet(arguments, image_size=32, **options):
     """Returns a compiled supernet that learns as that of DARTS.
 
     Args:
-        arguments: The flags of `add_supernet_flags`.
+        arguments: Those of `flags.add_supernet_flags`.
         image_size: Integer, the side of the images in pixels.
         **options: Of `Supernet.compile`.
     """
