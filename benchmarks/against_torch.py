@@ -6,9 +6,14 @@
 
 Every measurement is a process of its own. A round runs each once, ours and theirs
 in turn; medians over the rounds and of the ratios in each round are printed. Give
-the machine nothing else to do. Needs PyTorch, in this environment or in another:
+the machine nothing else to do. Needs PyTorch, in this environment:
 
-    pip install -r requirements-benchmarks.txt
+    pip install '.[benchmarks]'
+
+or in another, which needs nothing else; without a GPU, a smaller PyTorch will do:
+
+    python -m venv other
+    other/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
     python benchmarks/against_torch.py --torch-python other/bin/python
 """
 
@@ -38,13 +43,10 @@ def main(argv=None):
             measuring.run_worker("ours.py", "export", *size, "--output", saved_model)
         results = measure(commands, arguments)
     outcomes = [each for row in rows for each in comparisons.compare(row, results)]
-    software = {
-        report["software"]
-        for reports in results.values()
-        for report in reports
-        if "software" in report
-    }
-    print(f"{measuring.machine_line(machine)}; {', '.join(sorted(software))}")
+    software = sorted(
+        {each for reports in results.values() for each in map(software_of, reports)}
+    )
+    print(f"{measuring.machine_line(machine)}; {'; '.join(filter(None, software))}")
     print(f"{arguments.rounds} rounds of {arguments.steps} steps; ", end="")
     print("4 filters, 3 cells\n" if arguments.tiny else f"{SIZES}\n")
     cells = map(comparisons.table_cells, outcomes)
@@ -53,6 +55,12 @@ def main(argv=None):
         reports = {str(command): list(each) for command, each in results.items()}
         content = {"machine": machine, "rows": outcomes, "reports": reports}
         measuring.write_json(arguments.output, content)
+
+
+def software_of(report):
+    """Returns what a worker ran on and with how many threads, where it says so."""
+    threads = f" ({report['threads']})" if "threads" in report else ""
+    return report.get("software", "") + threads
 
 
 def parse_arguments(argv, saved_model):
@@ -88,7 +96,7 @@ def parse_arguments(argv, saved_model):
     if "torch_peer.py" in scripts and not has_torch(arguments.torch_python):
         parser.error(
             f"{arguments.torch_python} has no PyTorch. Install it with pip install "
-            "-r requirements-benchmarks.txt, or give --torch-python."
+            "'.[benchmarks]', or give the Python that has it with --torch-python."
         )
     if arguments.output:
         flags.check_writable(parser, arguments.output)
@@ -108,12 +116,12 @@ def has_torch(python):
 def measure(commands, arguments):
     """Runs all commands in rounds; returns the lists of their reports."""
     results = {command: [] for command in commands}
-    for number in range(1, arguments.rounds + 1):
+    for _ in range(arguments.rounds):
         for command in commands:
-            print(f"round {number}: {command}", file=sys.stderr, flush=True)
             of_torch = command.script == "torch_peer.py"
             python = arguments.torch_python if of_torch else sys.executable
-            report = measuring.run_worker(command.script, *command.words, python=python)
+            words = command.words
+            report = measuring.run_worker(command.script, *words, python=python)
             results[command].append(report)
     return results
 

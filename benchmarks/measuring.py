@@ -68,6 +68,8 @@ def summary(startup_seconds, step_seconds, **others):
 def run_worker(script, *words, python=sys.executable):
     """Runs a benchmark as a process of its own; returns what it reports.
 
+    Says on stderr what it runs.
+
     Args:
         script: Name of a file in this folder, whose last line of output is JSON.
         *words: Its arguments.
@@ -77,6 +79,7 @@ def run_worker(script, *words, python=sys.executable):
         SystemExit: It failed; the message ends with its last line.
     """
     command = [python, str(FOLDER / script), *map(str, words)]
+    print(*command[1:], file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]

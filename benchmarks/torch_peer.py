@@ -7,7 +7,8 @@
 
 Prints one line of JSON: the median seconds of a step, the seconds from the start
 of the process to the end of the first step, the peak memory, the parameters. Needs
-PyTorch and nothing of this project: pip install -r requirements-benchmarks.txt
+PyTorch and nothing that this project needs; how to install it is said in
+against_torch.py.
 """
 
 import json
@@ -34,7 +35,7 @@ def main(argv=None):
         seconds,
         parameters=sum(weight.numel() for weight in network.parameters()),
         software=f"PyTorch {torch.__version__}",
-        threads=f"{torch.get_num_threads()}",
+        threads=f"{torch.get_num_threads()} threads",
     )
     print(json.dumps(report))
 

@@ -1,0 +1,202 @@
+"""The benchmarks run, at the smallest sizes, and their arithmetic is right."""
+
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_atdarts.supernet import Supernet
+
+FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
+# Another environment's Python, where PyTorch is not in this one.
+TORCH_PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
+SMALL = "--filters 4 --num-cells 3 --operations skip_connect sep_conv_3x3".split()
+SMALLEST = [*SMALL, "--num-nodes", "1"]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Returns a function that imports a benchmark by its name."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module
+
+
+@pytest.fixture
+def torch_python(benchmark):
+    if not benchmark("against_torch").has_torch(TORCH_PYTHON):
+        pytest.skip(f"{TORCH_PYTHON} has no PyTorch: pip install '.[benchmarks]'")
+    return TORCH_PYTHON
+
+
+def test_a_search_is_measured(benchmark):
+    words = [*SMALLEST, "--batch-size", 4, "--steps", 2, "--recompute"]
+    report = benchmark("measuring").run_worker("ours.py", "search", *words)
+    assert 0 < report["seconds_per_step"] < report["startup_seconds"]
+    assert report["peak_gib"] > 0.1  # TensorFlow alone takes more.
+    supernet = Supernet(10, 4, 3, SMALL[-2:], num_nodes=1)
+    supernet.build((None, 32, 32, 3))
+    sizes = [np.prod(weight.shape) for weight in supernet.operation_weights]
+    assert report["parameters"] == sum(sizes)
+
+
+def test_a_worker_that_fails_ends_in_one_line(benchmark):
+    run_worker = benchmark("measuring").run_worker
+    with pytest.raises(SystemExit, match="failed: ours.py: error: Unknown .* 'sep'"):
+        run_worker("ours.py", "search", "--operations", "sep")
+
+
+def test_the_first_step_of_a_search_is_seen():
+    command = [sys.executable, FOLDER / "first_step.py", *SMALL, "--batch-size", "4"]
+    done = subprocess.run(command, check=True, capture_output=True)
+    assert json.loads(done.stdout)["startup_seconds"] > 1
+
+
+def test_a_search_that_ends_early_is_told():
+    command = [sys.executable, FOLDER / "first_step.py", "--num-cells", "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode
+    assert "before its first step: search.py: error: num_cells" in done.stderr
+
+
+def test_nodes_are_counted_as_often_as_they_run(benchmark):
+    @tf.function
+    def twice_the_sine(x):
+        return 2.0 * tf.sin(x)
+
+    @tf.function
+    def compute(x):
+        tf.cos(x)  # Which nothing needs.
+        return twice_the_sine(x) + twice_the_sine(tf.reshape(x, [4]))
+
+    graph = benchmark("graph")
+    # Both calls of one signature, so one function.
+    traced = compute.get_concrete_function(tf.TensorSpec([4]))
+    library = traced.graph.as_graph_def().library.function
+    library = {function.signature.name: function for function in library}
+    counts = [
+        graph.by_type(count(traced.function_def, library))
+        for count in (graph.stored_nodes, graph.executed_nodes)
+    ]
+    stored, executed = [each["kernel"] for each in counts]
+    assert stored == {"Sin": 1, "Mul": 1, "AddV2": 1}
+    assert executed == {"Sin": 2, "Mul": 2, "AddV2": 1}
+    assert counts[0]["call"] == {"PartitionedCall": 2}
+    assert counts[1]["bookkeeping"]["Reshape"] == 1
+
+
+def test_the_graph_of_a_step_is_counted(benchmark, tmp_path, capsys):
+    output = tmp_path / "graph.json"
+    benchmark("graph").main([*SMALLEST, "--output", str(output)])
+    kernels = json.loads(output.read_text())["executed"]["kernel"]
+    # Three cells with two edges of two depthwise convolutions, forward twice.
+    assert kernels["DepthwiseConv2dNative"] >= 2 * 3 * 2 * 2
+    assert f"| kernel | {sum(kernels.values()):,} |" in capsys.readouterr().out
+
+
+def test_a_line_and_a_power_are_told_apart(benchmark):
+    fit = benchmark("growth").fit
+    line = fit([(x, 3 + 2 * x) for x in (1, 2, 4, 8)])
+    assert line["grows"] == "linear"
+    assert (line["fixed"], line["each"]) == pytest.approx((3, 2))
+    power = fit([(x, 5 * x**3) for x in (1, 2, 4, 8)])
+    assert power["grows"] == "to the power 3.0"
+    assert power["exponent"] == pytest.approx(3)
+    assert fit([(1, 10.0), (2, 10.5)])["grows"] == "constant"
+    assert fit([(1, 7.0), (2, 7.0)])["exponent"] == pytest.approx(0)
+
+
+def test_growth_is_measured_and_drawn(benchmark, tmp_path, capsys):
+    plot, output = tmp_path / "growth.svg", tmp_path / "growth.json"
+    words = ["--tiny", "--axes", "batch_size", "--steps", "1"]
+    benchmark("growth").main([*words, "--plot", str(plot), "--output", str(output)])
+    points = json.loads(output.read_text())["points"]["batch_size"]
+    assert [size for size, _ in points] == [8, 16]
+    drawn = ElementTree.parse(plot).getroot()
+    assert len(drawn.findall(".//{*}circle")) == 3 * len(points)  # Of three costs.
+    assert "| batch_size | peak memory, GiB | " in capsys.readouterr().out
+
+
+def test_ratios_are_of_pairs(benchmark):
+    comparisons = benchmark("comparisons")
+    ours, theirs = comparisons.Command("a"), comparisons.Command("b")
+    costs = {ours: (1, 2, 10), theirs: (4, 6, 20)}  # The machine slows down.
+    results = {
+        command: [{"seconds_per_step": value} for value in values]
+        for command, values in costs.items()
+    }
+    row = comparisons.Row("a", "", "seconds_per_step", ours, {"them": theirs})
+    [outcome] = comparisons.compare(row, results)
+    assert (outcome["ours"], outcome["theirs"], outcome["ratio"]) == (2, 6, 3)
+    [share] = comparisons.compare(row._replace(as_share=True), results)
+    assert share["ratio"] == pytest.approx(1 / 3)
+    assert comparisons.table_cells(outcome)[-1] == "theirs : ours = 3.00"
+
+
+def test_each_command_runs_once_a_round(benchmark):
+    comparisons = benchmark("comparisons")
+    rows = comparisons.make_rows("saved", steps=1)
+    commands = comparisons.commands_of(rows)
+    assert len(commands) == len(set(commands)) < sum(1 + len(r.theirs) for r in rows)
+    assert commands[0].script == "ours.py"
+    assert commands[1].script == commands[2].script == "torch_peer.py"
+
+
+def test_a_python_without_torch_is_refused(benchmark, capsys):
+    with pytest.raises(SystemExit):
+        benchmark("against_torch").main(["--torch-python", "nowhere/python"])
+    assert "nowhere/python has no PyTorch. Install it" in capsys.readouterr().err
+
+
+PEER_PARAMETERS = """
+import torch_networks as networks
+supernet = networks.make_supernet(networks.OPERATIONS, filters=4, num_cells=3)
+network = networks.make_network("DARTS_V2", filters=4, num_cells=3)
+for each in supernet, network:
+    print(sum(weight.numel() for weight in each.parameters()))
+"""
+
+
+def test_the_peer_has_our_parameters(benchmark, torch_python):
+    command = [torch_python, "-c", PEER_PARAMETERS]
+    done = subprocess.run(command, cwd=FOLDER, check=True, capture_output=True)
+    workloads = benchmark("workloads")
+    supernet = Supernet(10, 4, 3, "at_darts")
+    supernet.build((None, 32, 32, 3))
+    network = workloads.make_network("DARTS_V2", filters=4, num_cells=3)
+    ours = supernet.operation_weights, network.trainable_variables
+    assert list(map(int, done.stdout.split())) == [
+        workloads.count_values(variables) for variables in ours
+    ]
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_peer_searches(benchmark, torch_python, order):
+    words = [*SMALL, "--order", order, "--batch-size", 2, "--image-size", 8]
+    words += ["--steps", 1]
+    report = benchmark("measuring").run_worker(
+        "torch_peer.py", "search", *words, python=torch_python
+    )
+    assert 0 < report["seconds_per_step"] < report["startup_seconds"]
+
+
+def test_both_sides_are_compared(benchmark, torch_python, tmp_path, capsys):
+    output = tmp_path / "comparison.json"
+    words = ["--rows", "latency", "--rounds", "1", "--steps", "1", "--tiny"]
+    words += ["--torch-python", torch_python, "--output", str(output)]
+    benchmark("against_torch").main(words)
+    rows = json.loads(output.read_text())["rows"]
+    assert [row["compared_with"] for row in rows] == [
+        "PyTorch NCHW",
+        "PyTorch channels-last",
+    ]
+    printed = capsys.readouterr().out
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["theirs"] / row["ours"])
+        assert f"theirs : ours = {row['ratio']:.2f}" in printed
