@@ -68,7 +68,8 @@ def summary(startup_seconds, step_seconds, **others):
 def run_worker(script, *words, python=sys.executable):
     """Runs a benchmark as a process of its own; returns what it reports.
 
-    Says on stderr what it runs.
+    Says on stderr what it runs and what came of it: a long measurement that is
+    interrupted was not for nothing.
 
     Args:
         script: Name of a file in this folder, whose last line of output is JSON.
@@ -84,7 +85,9 @@ def run_worker(script, *words, python=sys.executable):
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         sys.exit(f"{' '.join(command)} failed: {lines[-1]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    report = done.stdout.splitlines()[-1]
+    print(f"  {report}", file=sys.stderr, flush=True)
+    return json.loads(report)
 
 
 def describe_machine():
