@@ -46,8 +46,14 @@ class Augmentation:
             if value < 0:
                 raise InputError(f"{name} must be 0 or larger. Received: {value}")
 
-    def check_channels(self, channels):
-        """Raises `InputError` where images have no colours that could change."""
+    def check_images(self, image_shape):
+        """Raises `InputError` where images `(height, width, channels)` do not do."""
+        height, width, channels = image_shape
+        if self.cutout > min(height, width):
+            raise InputError(
+                f"A cutout of {self.cutout} pixels is larger than the images of "
+                f"{height} x {width}: set it to {min(height, width)} or less."
+            )
         for name in ("saturation", "hue"):
             if getattr(self, name) and channels != 3:
                 raise InputError(

@@ -175,7 +175,7 @@ def _check_batch_size(batch_size):
 def _batches_from(dataset, batch_size, augmentation, seed, indices, first_batch, share):
     """Infinite batches from any place in the stream; `seed` is two integers."""
     steps = steps_per_epoch(len(indices), batch_size)
-    augmentation.check_channels(dataset.image_shape[-1])
+    augmentation.check_images(dataset.image_shape)
     # tf.data runs on the CPU: what its functions use must not lie on a GPU.
     with tf.device("CPU"):
         seeds = tf.random.split(tf.constant(seed, tf.int64), 3)

@@ -103,3 +103,9 @@ def test_same_seed_same_result():
 def test_negative_size(name):
     with pytest.raises(InputError, match=f"{name} must be 0 or larger. Received: -1"):
         Augmentation(**{name: -1})
+
+
+def test_cutout_larger_than_the_image():
+    Augmentation(cutout=5).check_images((5, 7, 1))
+    with pytest.raises(InputError, match="6 pixels is larger .* 7 x 5: .* 5 or less"):
+        Augmentation(cutout=6).check_images((7, 5, 1))

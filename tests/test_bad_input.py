@@ -65,6 +65,14 @@ BAD = {
         [*SEARCH, "--dataset", "fashion_mnst"],
         ["data set 'fashion_mnst'", "Did you mean 'fashion_mnist'"],
     ),
+    "cutout of a search": (
+        [*SEARCH, *ON_IMAGES, "--cutout", "9"],
+        ["cutout of 9 pixels is larger than the images of 9 x 8"],
+    ),
+    "cutout of a retraining": (
+        [*RETRAIN, "DARTS_V2", *ON_IMAGES, "--cutout", "9"],
+        ["cutout of 9 pixels", "set it to 8 or less"],
+    ),
     "preset": ([*SEARCH, "--preset", "qick"], ["preset 'qick'", "'quick'"]),
     "preset of retraining": (
         [*RETRAIN, "DARTS_V2", "--preset", "papr"],

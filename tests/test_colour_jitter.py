@@ -146,8 +146,8 @@ def test_same_seed_same_colours():
 def test_images_without_colours():
     grey = tf.constant(random_pixels(4, 5, 5, 1))
     augmentation = Augmentation(brightness=0.4, contrast=0.4)
-    augmentation.check_channels(1)
+    augmentation.check_images((5, 5, 1))
     assert jitter_colours(grey, augmentation, SEED).shape == (4, 5, 5, 1)
     for name in ("saturation", "hue"):
         with pytest.raises(InputError, match=f"{name} of 0.1 .* 3 channels; .* 1"):
-            Augmentation(**{name: 0.1}).check_channels(1)
+            Augmentation(**{name: 0.1}).check_images((5, 5, 1))

@@ -79,7 +79,7 @@ def main(argv=None):
             central_fraction=config.central_fraction,
         )
         augmentation = make_augmentation(config)
-        augmentation.check_channels(dataset.image_shape[-1])
+        augmentation.check_images(dataset.image_shape)
         with workers.strategy.scope():
             network, steps = prepare(config, genotype, dataset)
 

@@ -163,6 +163,7 @@ def prepare(config, dataset):
         The compiled `Supernet`, the positions of the images for weights and for
         alphas, and the steps of an epoch.
     """
+    make_augmentation(config).check_images(dataset.image_shape)
     split = search_split(
         dataset.num_examples("train"), config.weight_fraction, config.seed
     )
@@ -217,6 +218,11 @@ def alpha_optimizer(config, steps):
     return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
 
 
+def make_augmentation(config):
+    """Returns the changes of training images."""
+    return Augmentation(config.crop_padding, config.flip, config.cutout)
+
+
 def architect(config):
     """Returns what computes the gradients of the alphas."""
     if config.order == 1:
@@ -226,7 +232,7 @@ def architect(config):
 
 def search(supernet, config, dataset, split, run, checkpointing, workers):
     """Trains weights and alphas, as the chief writes the run; returns the genotype."""
-    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout)
+    augmentation = make_augmentation(config)
 
     def batches_from(first_batch):
         return search_batches(
