@@ -13,6 +13,7 @@ from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.records import drop_epochs_from
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.search_config import SearchConfig
@@ -314,6 +315,17 @@ def test_finished_epochs_are_the_rows_of_the_history(tmp_path):
     for rows, expected in (("0\n", "1 finished epoch is"), ("0\n1\n", "2 finished")):
         run.file(workdir.HISTORY).write_text(f"epoch\n{rows}")
         assert run.progress().startswith(expected)
+
+
+def test_network_of_a_dropped_epoch_goes_too(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.file(workdir.HISTORY).write_text("epoch,loss\n0,3\n1,2\n")
+    run.file(workdir.NETWORK).touch()
+    drop_epochs_from(run, 2)
+    assert run.file(workdir.NETWORK).exists()
+    drop_epochs_from(run, 1)
+    assert not run.file(workdir.NETWORK).exists()
+    assert run.file(workdir.HISTORY).read_text() == "epoch,loss\n0,3\n"
 
 
 def test_result_that_cannot_be_written_is_one_line(tmp_path):

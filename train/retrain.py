@@ -226,7 +226,7 @@ def train(network, config, dataset, augmentation, run, checkpointing, workers):
     callbacks = [DropPathSchedule(config.drop_path_rate, config.epochs)]
     if workers.is_chief:
         latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
-        callbacks += [latest, *record_callbacks(run)]
+        callbacks += [*record_callbacks(run), latest]
     fit(network, batches_from, config.epochs, callbacks, checkpointing)
 
 

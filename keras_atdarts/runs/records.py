@@ -19,18 +19,22 @@ def drop_epochs_from(run, epoch):
     """
     for partial in run.path.rglob(f"{atomic.PARTIAL}*"):
         remove(partial)
-    drop_rows(run.file(workdir.HISTORY), epoch)
+    if drop_rows(run.file(workdir.HISTORY), epoch):
+        # Written after the row: it may be of an epoch that is trained again.
+        remove(run.file(workdir.NETWORK))
     drop_alphas(run, epoch)
     for path in run.file(workdir.TENSORBOARD).rglob("events.out.tfevents.*"):
         drop_events(path, epoch)
 
 
 def drop_rows(path, epoch):
-    """Removes the rows of a `history.csv` from `epoch` on."""
-    if path.exists():
-        header, *rows = path.read_text(encoding="utf-8").splitlines()
-        kept = [row for row in rows if int(row.split(",")[0]) < epoch]
-        atomic.write_text(path, "\n".join([header, *kept]) + "\n")
+    """Removes the rows of a `history.csv` from `epoch` on; returns their number."""
+    if not path.exists():
+        return 0
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if int(row.split(",")[0]) < epoch]
+    atomic.write_text(path, "\n".join([header, *kept]) + "\n")
+    return len(rows) - len(kept)
 
 
 def drop_alphas(run, epoch):
