@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_atdarts.cell_statistics import count_operation
 from keras_atdarts.genotype import CellGenotype
 from keras_atdarts.genotype import Edge
 from keras_atdarts.genotype import Genotype
@@ -11,7 +12,6 @@ from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import GenotypeHistory
 from keras_atdarts.runs.callbacks import History
 from keras_atdarts.runs.callbacks import LatestNetwork
-from keras_atdarts.runs.callbacks import count_operation
 from keras_atdarts.runs.callbacks import describe_genotype
 from keras_atdarts.runs.callbacks import record_callbacks
 from keras_atdarts.runs.workdir import RunDirectory

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_atdarts.cell_statistics import count_operation
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import source_name
 from keras_atdarts.runs import atomic
@@ -164,8 +165,3 @@ def describe_cell(cell):
         + " + ".join(f"{edge.operation}({source_name(edge.source)})" for edge in edges)
         for node, edges in enumerate(cell.nodes)
     )
-
-
-def count_operation(cell, operation):
-    """Returns on how many edges of a cell `operation` stands, alone or attended."""
-    return sum(operation in edge.parts for edges in cell.nodes for edge in edges)
