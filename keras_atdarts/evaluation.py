@@ -10,13 +10,15 @@ from keras_atdarts.errors import InputError
 NUM_CLASSES_FOR_TOP_5 = 11
 
 
-def evaluate(model, batches, class_names):
+def evaluate(model, batches, class_names, observe=None):
     """Classifies every image once and compares with the labels.
 
     Args:
         model: A `keras.Model` from images to logits `(batch, num_classes)`.
         batches: Iterable of `(images, labels)`, labels as integers.
         class_names: The names of the classes, in the order of the labels.
+        observe: Optional function that is given the labels and the logits of each
+            batch, as arrays.
 
     Returns:
         Dict with `"num_examples"`; `"accuracy"`, between 0 and 1; among more
@@ -39,8 +41,11 @@ def evaluate(model, batches, class_names):
     num_in_top_5 = 0
     for images, labels in batches:
         labels = np.asarray(labels)
+        logits = np.asarray(model.predict_on_batch(images))
+        if observe is not None:
+            observe(labels, logits)
         # The likeliest first; of equal ones, the first.
-        ranking = np.argsort(-model.predict_on_batch(images), axis=-1, kind="stable")
+        ranking = np.argsort(-logits, axis=-1, kind="stable")
         np.add.at(confusion_matrix, (labels, ranking[:, 0]), 1)
         num_in_top_5 += int(np.sum(ranking[:, :5] == labels[:, np.newaxis]))
     return summarize(confusion_matrix, num_in_top_5, class_names)

@@ -80,7 +80,7 @@ def plot_genotype(genotype, output, formats=("png",), highlight=()):
         graph = cell_graph(cell, f"{cell_type} cell", highlight)
         files[f"{cell_type}.dot"] = graph.to_string().encode()
         for name in formats:
-            files[f"{cell_type}.{name}"] = _picture(graph, name)
+            files[f"{cell_type}.{name}"] = cell_picture(graph, name)
     if None in files.values():
         print(GRAPHVIZ_HINT, file=sys.stderr)
     return _write_files(pathlib.Path(output), files)
@@ -128,7 +128,8 @@ def _operation_edge(edge, node, highlight):
     )
 
 
-def _picture(graph, picture_format):
+def cell_picture(graph, picture_format):
+    """Returns the bytes of a drawing as a picture; None where `dot` does not run."""
     try:
         return graph.create(format=picture_format)
     except (OSError, AssertionError):  # pydot asserts that `dot` succeeded.

@@ -23,6 +23,7 @@ LAYERS = (
     ("cells",),
     ("supernet", "network"),
     ("runs",),
+    ("reports",),
 )
 
 # The rooms that must be usable without loading Keras.

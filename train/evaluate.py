@@ -8,12 +8,6 @@ multiply-adds, and writes them to evaluation.json in the run's directory.
 
 import sys
 
-from keras_atdarts.data import load_dataset
-from keras_atdarts.errors import InputError
-from keras_atdarts.evaluation import count_parameters
-from keras_atdarts.evaluation import evaluate
-from keras_atdarts.multiply_adds import count_multiply_adds
-from keras_atdarts.pipeline import evaluation_batches
 from keras_atdarts.runs.flags import positive_number
 from keras_atdarts.runs.flags import script_parser
 from keras_atdarts.runs.report import describe_evaluation
@@ -21,6 +15,8 @@ from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.trained import evaluate_network
+from keras_atdarts.runs.trained import load_dataset_of_run
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.trained import open_trained_run
 from keras_atdarts.runs.workdir import EVALUATION
@@ -53,37 +49,6 @@ def main(argv=None):
     output = f"saved_models/{run.path.resolve().name}"
     words = ("--workdir", run.path, "--output", output)
     print(f"Next: {command_line('export.py', *words)}")
-
-
-def load_dataset_of_run(config, description):
-    """Returns the data set of a run, if it still is what the run was trained on."""
-    dataset = load_dataset(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        central_fraction=config.central_fraction,
-    )
-    current = dataset.description()
-    for key in ("image_shape", "class_names", "mean", "std"):
-        if current[key] != description[key]:
-            raise InputError(
-                f"The data set '{config.dataset}' has changed since the training: "
-                f"expected {key} {description[key]}; received {current[key]}."
-            )
-    return dataset
-
-
-def evaluate_network(network, dataset, batch_size):
-    """Returns everything that `evaluation.json` holds, as a dict."""
-    batches = evaluation_batches(dataset, "test", batch_size)
-    result = evaluate(network, batches, dataset.class_names)
-    return {
-        "dataset": dataset.name,
-        **result,
-        "confusion_matrix": result["confusion_matrix"].tolist(),
-        "parameters": count_parameters(network),
-        "multiply_adds": count_multiply_adds(network, dataset.image_shape),
-    }
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import source_name
 from keras_atdarts.runs import atomic
 from keras_atdarts.runs import workdir
+from keras_atdarts.runs.resources import Resources
 
 
 def record_callbacks(run):
-    """Returns the callbacks that every run has: bar, history, TensorBoard.
+    """Returns the callbacks that every run has: bar, history, costs, TensorBoard.
 
     The progress bar comes first, so that whatever later callbacks print at the
     end of an epoch follows the finished bar.
@@ -22,6 +23,7 @@ def record_callbacks(run):
     return [
         keras.callbacks.ProgbarLogger(),
         History(run.file(workdir.HISTORY)),
+        Resources(run.file(workdir.RESOURCES)),
         TensorBoard(run.file(workdir.TENSORBOARD)),
     ]
 
@@ -144,6 +146,16 @@ def alphas_to_dict(alphas):
         cell: {
             f"{node}<-{source}": {name: float(alpha) for name, alpha in edge.items()}
             for (node, source), edge in edges.items()
+        }
+        for cell, edges in alphas.items()
+    }
+
+
+def alphas_from_dict(alphas):
+    """Returns the labelled alphas that `alphas_to_dict` made ready for JSON."""
+    return {
+        cell: {
+            tuple(map(int, edge.split("<-"))): values for edge, values in edges.items()
         }
         for cell, edges in alphas.items()
     }

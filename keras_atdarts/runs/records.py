@@ -22,13 +22,14 @@ def drop_epochs_from(run, epoch):
     if drop_rows(run.file(workdir.HISTORY), epoch):
         # Written after the row: it may be of an epoch that is trained again.
         remove(run.file(workdir.NETWORK))
+    drop_rows(run.file(workdir.RESOURCES), epoch)
     drop_alphas(run, epoch)
     for path in run.file(workdir.TENSORBOARD).rglob("events.out.tfevents.*"):
         drop_events(path, epoch)
 
 
 def drop_rows(path, epoch):
-    """Removes the rows of a `history.csv` from `epoch` on; returns their number."""
+    """Removes the rows of a CSV file from `epoch` on; returns their number."""
     if not path.exists():
         return 0
     header, *rows = path.read_text(encoding="utf-8").splitlines()

@@ -18,6 +18,7 @@ from keras_atdarts.runs.script import resume_command
 
 CONFIG = "config.json"
 HISTORY = "history.csv"
+RESOURCES = "resources.csv"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 SPLIT = "split.npz"
@@ -28,12 +29,15 @@ CELLS = "cells"
 SUPERNET = "supernet.keras"
 NETWORK = "network.keras"
 EVALUATION = "evaluation.json"
+REPORT = "report.json"
+REPORT_PAGE = "report.html"
 
 FINISHED = "finished"  # In the configuration: when, or None.
 
 RUN_FILES = (
     CONFIG,
     HISTORY,
+    RESOURCES,
     TENSORBOARD,
     CHECKPOINTS,
     SPLIT,
@@ -44,6 +48,8 @@ RUN_FILES = (
     SUPERNET,
     NETWORK,
     EVALUATION,
+    REPORT,
+    REPORT_PAGE,
 )
 
 
