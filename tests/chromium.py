@@ -11,12 +11,18 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HINT = "No Chromium to open the page in: apt install chromium"
 PATIENCE = 60  # Seconds.
+# The browser reads commands from its descriptor 3 and writes answers to its 4.
+START = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])"""
 
 
 def find():
@@ -36,11 +42,11 @@ def browser():
         "--disable-dev-shm-usage",
         "--remote-debugging-pipe",
     ]
-    # The browser reads its descriptor 3 and writes to its 4.
-    redirect = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        ends = (str(to_browser), str(from_browser))
+        command = [find(), f"--user-data-dir={profile}", *flags]
         process = subprocess.Popen(
-            ["sh", "-c", redirect, "sh", find(), f"--user-data-dir={profile}", *flags],
+            [sys.executable, "-c", START, *ends, *command],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -93,7 +99,8 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        self.send("Page.navigate", url=self.url)
+        answer = self.send("Page.navigate", url=self.url)
+        assert "errorText" not in answer, f"{self.url}: {answer['errorText']}"
         while not self.loaded:
             self.note(self.receive())
 

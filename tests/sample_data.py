@@ -1,5 +1,6 @@
 """Small data sets for tests: image folders, IDX files, mocked TFDS sets."""
 
+import base64
 import contextlib
 import gzip
 import pathlib
@@ -18,6 +19,12 @@ def write_image(path, pixels):
     encode = tf.io.encode_jpeg if path.suffix == ".jpg" else tf.io.encode_png
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(pixels).numpy())
+
+
+def read_data_uri(uri):
+    """Returns the pixels of a PNG that an address contains."""
+    content = base64.b64decode(uri.split(",", maxsplit=1)[1])
+    return tf.io.decode_png(content).numpy()
 
 
 def write_image_folder(root, shape=(9, 7, 1), images_per_class=10, classes="abc"):

@@ -235,6 +235,19 @@ BAD = {
         ["export.py", "--workdir", "{full}", "--output", "{run}"],
         ["{full}", "config.json"],
     ),
+    "no run to report": (
+        ["report.py", "{absent}"],
+        ["no run in '{absent}'", "search.py", "retrain.py"],
+    ),
+    "folder that is no run to report": (
+        ["report.py", "{full}"],
+        ["no run in '{full}'", "search.py"],
+    ),
+    "file to report": (["report.py", "{file}"], ["no run in '{file}'"]),
+    "no images to show": (
+        ["report.py", "{full}", "--images", "0"],
+        ["--images", "at least 1"],
+    ),
     "no SavedModel": (
         ["predict.py", "{empty}", "{images}/a"],
         ["'{empty}' is not a SavedModel", "export.py"],

@@ -14,11 +14,12 @@ import argparse
 import pathlib
 import sys
 
-from keras_atdarts.plots import GRAPHVIZ_HINT
+from keras_atdarts.reports.cell_pictures import GRAPHVIZ_HINT
+from keras_atdarts.reports.cell_pictures import is_drawable
 from keras_atdarts.reports.judgement import judge
+from keras_atdarts.reports.notices import WORDS
+from keras_atdarts.reports.notices import note
 from keras_atdarts.reports.numbers import report_numbers
-from keras_atdarts.reports.page import NOTICE_WORDS
-from keras_atdarts.reports.page import is_drawable
 from keras_atdarts.reports.records import RETRAINING
 from keras_atdarts.reports.records import read_record
 from keras_atdarts.reports.search_page import search_page
@@ -39,7 +40,7 @@ def main(argv=None):
         folder.mkdir(parents=True, exist_ok=True)
     numbers = report_numbers(record)
     if not is_drawable():
-        numbers["notices"].append({"level": "note", "text": GRAPHVIZ_HINT})
+        numbers["notices"].append(note(GRAPHVIZ_HINT))
     if record.kind == RETRAINING:
         prepare_runtime()
         judgement, pictures = judge(record, arguments.images, arguments.classify)
@@ -52,7 +53,7 @@ def main(argv=None):
         atomic.write_json(folder / workdir.REPORT, numbers)
         atomic.write_text(folder / workdir.REPORT_PAGE, html)
     for notice in numbers["notices"]:
-        print(f"{NOTICE_WORDS[notice['level']]} {notice['text']}")
+        print(f"{WORDS[notice['level']]} {notice['text']}")
     print(f"Written to {folder / workdir.REPORT_PAGE}")
     print(f"Its numbers: {folder / workdir.REPORT}")
 

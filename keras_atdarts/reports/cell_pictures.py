@@ -2,11 +2,16 @@
 
 import xml.etree.ElementTree as ElementTree
 
+from keras_atdarts.cell_genotype import CellGenotype
 from keras_atdarts.operations import attention_names
 from keras_atdarts.plots import cell_graph
 from keras_atdarts.plots import cell_picture
 from keras_atdarts.reports.markup import Markup
 
+GRAPHVIZ_HINT = (
+    "The cells are text, not drawings: Graphviz's program 'dot' does not run here. "
+    "Install it with: apt install graphviz"
+)
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -26,6 +31,11 @@ def draw_cell(cell, title):
     return None if drawn is None else Markup(inline(drawn))
 
 
+def is_drawable():
+    """Returns whether cells can be drawn: Graphviz's program `dot` runs."""
+    return draw_cell(CellGenotype([[("none", 0)]], [2]), "cell") is not None
+
+
 def inline(document):
     """Returns an SVG file as text that can stand more than once in a page.
 
@@ -34,14 +44,14 @@ def inline(document):
 
     Returns:
         String without declarations and comments. Elements lose their ids, which
-        must differ in a page, and the picture its fixed size.
+        must differ in a page, and the picture shrinks where there is less space.
     """
     root = ElementTree.fromstring(document)
     for element in root.iter():
         element.attrib.pop("id", None)
         element.tag = element.tag.removeprefix(f"{{{SVG}}}")
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
+    del root.attrib["height"]
+    root.set("style", f"max-width: {root.attrib.pop('width')}")
     root.set("xmlns", SVG)
     root.set("class", "cell")
     root.set("role", "img")

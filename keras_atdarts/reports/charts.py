@@ -41,7 +41,7 @@ class Frame(NamedTuple):
         height: Number, of the whole picture.
         left: Number, the margin for the labels of the values.
         font: Number, the size of the text.
-        ticks: Integer, about how many labels an axis has.
+        ticks: Integer, about how many labels the values have.
     """
 
     width: float = 360
@@ -124,7 +124,7 @@ def epoch_axis(epochs, x, frame):
     """Returns the labels of the epochs, of which there may be none."""
     if not epochs:
         return []
-    shown = integer_ticks(epochs[0], epochs[-1], frame.ticks)
+    shown = integer_ticks(epochs[0], epochs[-1])
     y = frame.bottom + 1.4 * frame.font
     return [text(epoch, x(epoch), y, frame.font, "middle") for epoch in shown]
 
@@ -175,7 +175,7 @@ def heat_map(rows, columns, values, title, texts=None, every=1, slanted=False):
         every: Integer, of how many columns one shows its name.
         slanted: Boolean, whether long names of columns stand slanted above.
     """
-    width, left, cell = 360, 92, 20
+    width, left, cell = 360, 100, 20
     top = 96 if slanted else 20
     right = 30 if slanted else 4
     step = (width - left - right) / max(len(columns), 1)
@@ -193,7 +193,7 @@ def heat_map(rows, columns, values, title, texts=None, every=1, slanted=False):
     ]
     for row, name in enumerate(rows):
         y = top + row * cell
-        parts.append(text(name, left - 6, y + cell / 2 + 4, 11, "end"))
+        parts.append(text(name, left - 6, y + cell / 2 + 4, 10.5, "end"))
         for column, value in enumerate(values[row]):
             if value is not None:
                 shown = None if texts is None else texts[row][column]
@@ -319,8 +319,8 @@ def nice_step(step):
     )
 
 
-def integer_ticks(low, high, count):
-    """Returns about `count` whole numbers from `low` to `high`."""
+def integer_ticks(low, high, count=5):
+    """Returns about `count` round whole numbers from `low` to `high`."""
     step = max(1, round(nice_step(max(high - low, 1) / count)))
     first = low if step == 1 else math.ceil(low / step) * step
     return list(range(first, high + 1, step))

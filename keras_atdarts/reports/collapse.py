@@ -19,6 +19,8 @@ from keras_atdarts.operations import Skip
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_class
 from keras_atdarts.operations import operation_names
+from keras_atdarts.reports.notices import note
+from keras_atdarts.reports.notices import warning
 
 # More of them in a normal cell, and P-DARTS would not keep it.
 MOST_SKIPS = 2
@@ -65,37 +67,33 @@ def find_collapse(genotype):
         genotype: `Genotype`.
 
     Returns:
-        List of `(level, text)`, level `"warning"` or `"note"`; empty where there is
-        no sign. The rule is `RULE`.
+        List of notices; empty where there is no sign. The rule is `RULE`.
     """
     cell = genotype.normal
     counts, edges = count_families(cell), count_edges(cell)
     found = []
     if counts["skip"] > MOST_SKIPS:
         found.append(
-            (
-                "warning",
+            warning(
                 f"The normal cell is collapsing: {counts['skip']} of its {edges} edges "
                 f"are skip connections, more than {MOST_SKIPS}. Searched on, it will "
                 "hardly get better: take an earlier epoch's genotype, or search with "
-                "fewer epochs or another seed.",
+                "fewer epochs or another seed."
             )
         )
     elif counts["skip"] == MOST_SKIPS:
         found.append(
-            (
-                "note",
+            note(
                 f"The normal cell has {MOST_SKIPS} skip connections: as many as "
-                "P-DARTS allows, and the number at which DARTS+ would stop the search.",
+                "P-DARTS allows, and the number at which DARTS+ would stop the search."
             )
         )
     free = counts["skip"] + counts["pool"]
     if free > LARGEST_FREE_SHARE * edges:
         found.append(
-            (
-                "warning",
+            warning(
                 f"The normal cell hardly learns: {free} of its {edges} edges are skip "
-                "connections or pools, which have no weights.",
+                "connections or pools, which have no weights."
             )
         )
     return found

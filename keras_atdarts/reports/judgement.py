@@ -3,6 +3,7 @@
 from keras_atdarts.errors import InputError
 from keras_atdarts.reports.mistakes import Mistakes
 from keras_atdarts.reports.mistakes import read_pictures
+from keras_atdarts.reports.notices import note
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.trained import evaluate_network
@@ -23,8 +24,8 @@ def judge(record, num_images, classify=True):
 
     Returns:
         Dict with `"evaluation"` (None where there is none), `"worst_images"`, see
-        `Mistakes`, with the names of the classes, and `"notices"`, a list of dicts
-        that say what is missing; and the list of URIs of these images.
+        `Mistakes`, with the names of the classes, and `"notices"`, a list
+        that says what is missing; and the list of URIs of these images.
     """
     if not classify:
         return stored(record, "The test images were not classified for this report.")
@@ -50,15 +51,16 @@ def judge(record, num_images, classify=True):
 
 def stored(record, reason):
     """Returns what `judge` does where no image is classified, and for what reason."""
-    instead = "Confusion matrix and accuracy are those of evaluation.json; the worst "
-    instead += "images are left out."
+    instead = (
+        "Confusion matrix and accuracy are those of evaluation.json; the worst images "
+        "are left out."
+    )
     if record.evaluation is None:
         instead = "Confusion matrix, accuracy and the worst images are left out."
-    notice = {"level": "note", "text": f"{reason} {instead}"}
     judgement = {
         "evaluation": record.evaluation,
         "worst_images": [],
-        "notices": [notice],
+        "notices": [note(f"{reason} {instead}")],
     }
     return judgement, []
 

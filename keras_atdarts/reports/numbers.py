@@ -29,7 +29,6 @@ def report_numbers(record):
         to node 0 from source 1. Weights and entropies, see `reports.alphas`, are
         lists with a number for each epoch.
     """
-    notices = record.notices()
     numbers = {
         "run": str(record.run.path),
         "kind": record.kind,
@@ -41,13 +40,13 @@ def report_numbers(record):
         "history": record.history,
         "costs": costs(record),
         "genotype": record.genotype and record.genotype.to_dict(),
+        "notices": record.notices(),
     }
     if record.genotype is not None:
         numbers["operations"] = operation_counts(record.drawn or [record.genotype])
     if record.kind == SEARCH:
         numbers |= search_numbers(record)
-        notices += numbers["collapse"]["signs"]
-    numbers["notices"] = [{"level": level, "text": text} for level, text in notices]
+        numbers["notices"] += numbers["collapse"]["signs"]
     return numbers
 
 

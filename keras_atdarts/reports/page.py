@@ -3,7 +3,6 @@
 import string
 from importlib import resources
 
-from keras_atdarts.cell_genotype import CellGenotype
 from keras_atdarts.reports.cell_pictures import draw_cell
 from keras_atdarts.reports.charts import Series
 from keras_atdarts.reports.charts import figure
@@ -12,10 +11,10 @@ from keras_atdarts.reports.charts import line_chart
 from keras_atdarts.reports.markup import join
 from keras_atdarts.reports.markup import table
 from keras_atdarts.reports.markup import tag
+from keras_atdarts.reports.notices import WORDS
 from keras_atdarts.runs.words import show_value
 
 BLUE, ORANGE = "#1c7ed6", "#e8590c"
-NOTICE_WORDS = {"warning": "Warning:", "note": "Note:"}
 
 
 def fill_page(title, *content):
@@ -39,7 +38,7 @@ def header(numbers, title):
     notices = [
         tag(
             "p",
-            tag("b", NOTICE_WORDS[notice["level"]]),
+            tag("b", WORDS[notice["level"]]),
             notice["text"],
             class_=f"notice {notice['level']}",
         )
@@ -104,11 +103,6 @@ def cells_section(genotype, title="Cells"):
     return section(title, pictures, details("The cells as text", text))
 
 
-def is_drawable():
-    """Returns whether cells can be drawn: Graphviz's program `dot` runs."""
-    return draw_cell(CellGenotype([[("none", 0)]], [2]), "cell") is not None
-
-
 def curves(history):
     """Returns the charts of loss and accuracy over the epochs.
 
@@ -116,7 +110,11 @@ def curves(history):
         history: Dict from the name of a column to its values, with `"epoch"`.
     """
     epochs = history.get("epoch", [])
-    others = [name for name in history if name != "epoch"]
+    others = [
+        name
+        for name, values in history.items()
+        if name != "epoch" and any(value is not None for value in values)
+    ]
     accuracies = [name for name in others if name.endswith("accuracy")]
     losses = [name for name in others if name not in accuracies]
     return tag(
@@ -173,7 +171,9 @@ def costs_section(costs):
     ]
     remark = "The first epoch includes the preparation of the first step."
     return section(
-        "Time and memory", tag("div", charts, class_="charts"), tag("p", remark)
+        "Time and memory",
+        tag("div", charts, class_="charts"),
+        tag("p", remark, class_="soft"),
     )
 
 

@@ -11,6 +11,8 @@ import math
 from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
+from keras_atdarts.reports.notices import note
+from keras_atdarts.reports.notices import warning
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.callbacks import alphas_from_dict
 from keras_atdarts.runs.retrain_config import RetrainConfig
@@ -71,18 +73,15 @@ class RunRecord:
         return self.is_random or self.epochs_done >= self.config.get("epochs", 0)
 
     def notices(self):
-        """Returns what the reader must know of this record, as `(level, text)`."""
+        """Returns what the reader must know of this record, as a list of notices."""
         found = []
         if not self.is_finished:
-            found.append(("warning", self._describe_progress()))
-        if self.is_random:
-            return found
-        if not self.resources and self.epochs_done:
+            found.append(warning(self._describe_progress()))
+        if self.epochs_done and not self.resources:
             found.append(
-                (
-                    "note",
+                note(
                     "An older version recorded this run: time and memory of its "
-                    "epochs are not known.",
+                    "epochs are not known."
                 )
             )
         return found
@@ -190,5 +189,7 @@ def read_columns(path):
 
 def finite(text):
     """Returns the number that a text stands for; None if it is not finite."""
+    if text == "NA":  # So the CSVLogger of Keras says that there is none.
+        return None
     number = float(text)
     return number if math.isfinite(number) else None

@@ -2,7 +2,6 @@
 
 from keras_atdarts.cell_genotype import NUM_INPUTS
 from keras_atdarts.cell_genotype import source_name
-from keras_atdarts.cell_statistics import SOURCE_KINDS
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.reports import page
 from keras_atdarts.reports.charts import MOST_COLUMNS
@@ -12,15 +11,14 @@ from keras_atdarts.reports.charts import figure
 from keras_atdarts.reports.charts import heat_map
 from keras_atdarts.reports.charts import legend
 from keras_atdarts.reports.charts import line_chart
+from keras_atdarts.reports.charts import nice_ticks
 from keras_atdarts.reports.charts import thinned
 from keras_atdarts.reports.colours import operation_colours
-from keras_atdarts.reports.markup import join
-from keras_atdarts.reports.markup import table
 from keras_atdarts.reports.markup import tag
+from keras_atdarts.reports.operations_part import operations_section
 
 FAMILY_NAMES = {"skip": "skip connections", "pool": "pools", "attention": "attention"}
 FAMILY_COLOURS = {"skip": "#e64980", "pool": "#2f9e44", "attention": "#d9480f"}
-SOURCE_WORDS = ("the previous cell", "the one before", "a node")
 INPUT_NAMES = ("cₖ₋₂", "cₖ₋₁")  # Those of the inputs; LaTeX is hard to read.
 CELL_NAMES = {
     "normal": "Normal cell",
@@ -198,7 +196,7 @@ def weights_details(cell, edges, epochs, chosen):
     operations = list(next(iter(edges.values())))
     colours = operation_colours(operations)
     values = [w for edge in edges.values() for series in edge.values() for w in series]
-    low, high = min(values), max(values)
+    ticks = nice_ticks(min(values), max(values), SMALL.ticks)
     charts = []
     for edge, series in edges.items():
         kept = chosen.get(edge)
@@ -213,7 +211,8 @@ def weights_details(cell, edges, epochs, chosen):
                     lines,
                     epochs,
                     f"Weights on the edge {edge_name(edge)}",
-                    *rounded_out(low, high),
+                    low=ticks[0],
+                    high=ticks[-1],
                     reference=1 / len(operations),
                     frame=SMALL,
                 ),
@@ -234,12 +233,6 @@ def scaled(values, low, high):
     """Returns rows of numbers, brought from between two numbers to 0 to 1."""
     span = (high - low) or 1
     return [[(value - low) / span for value in row] for row in values]
-
-
-def rounded_out(low, high):
-    """Returns two numbers with some air around them, not below 0."""
-    margin = 0.05 * (high - low) or 0.01
-    return max(0.0, low - margin), high + margin
 
 
 def chosen_operations(genotype, cell):
@@ -304,55 +297,6 @@ def entropy_figure(cell, edges, epochs):
     )
     caption = f"{CELL_NAMES[cell]}, by epoch: {low:.3f} (light) to {high:.3f} (full)"
     return figure(caption, picture)
-
-
-def operations_section(numbers):
-    """Returns where which operations were chosen."""
-    counts = numbers.get("operations")
-    if counts is None:
-        return None
-    of_all = ""
-    if counts["genotypes"] > 1:
-        of_all = f" of all {counts['genotypes']} genotypes"
-    chance = ", ".join(
-        f"{source_words(kind)} {expected:.1f}"
-        for kind, expected in counts["sources_by_chance"].items()
-    )
-    return page.section(
-        f"Operations{of_all}: which, and where",
-        tag("p", f"By chance, the edges of a cell would come from: {chance}."),
-        [
-            join(
-                [
-                    tag("h3", CELL_NAMES[cell_type]),
-                    counts_table(counts[cell_type]),
-                ]
-            )
-            for cell_type in ("normal", "reduction")
-        ],
-    )
-
-
-def counts_table(operations):
-    """Returns the table of a cell type: operations by node and by source."""
-    num_nodes = len(next(iter(operations.values()))["nodes"])
-    header = ["operation", "count", *[f"node {node}" for node in range(num_nodes)]]
-    header += [f"from {source_words(kind)}" for kind in SOURCE_KINDS]
-    rows = [
-        [name, count["total"], *count["nodes"], *count["sources"].values()]
-        for name, count in sorted(
-            operations.items(), key=lambda item: -item[1]["total"]
-        )
-    ]
-    totals = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
-    rows = [[row[0], *[number or "" for number in row[1:]]] for row in rows]
-    return table(header, [*rows, ["all", *totals]])
-
-
-def source_words(kind):
-    """Returns what a kind of source is called on the page."""
-    words = dict(zip(SOURCE_KINDS, SOURCE_WORDS, strict=True))
-    return words[kind]
 
 
 def curves_section(numbers):

@@ -7,7 +7,7 @@ from keras_atdarts.reports.charts import figure
 from keras_atdarts.reports.charts import heat_map
 from keras_atdarts.reports.markup import table
 from keras_atdarts.reports.markup import tag
-from keras_atdarts.reports.search_page import operations_section
+from keras_atdarts.reports.operations_part import operations_section
 
 # Of more classes, no confusion matrix can be read.
 MOST_CLASSES_IN_MATRIX = 16
@@ -62,7 +62,9 @@ def curves_section(numbers):
         return None
     remark = "On augmented training images; the test images are judged once, below."
     return page.section(
-        "Loss and accuracy", page.curves(numbers["history"]), tag("p", remark)
+        "Loss and accuracy",
+        page.curves(numbers["history"]),
+        tag("p", remark, class_="soft"),
     )
 
 
