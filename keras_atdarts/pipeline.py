@@ -17,6 +17,7 @@ from keras_atdarts.shares import WHOLE
 __all__ = [
     "Augmentation",
     "evaluation_batches",
+    "hold_out",
     "search_batches",
     "search_split",
     "steps_per_epoch",
@@ -47,8 +48,35 @@ def search_split(num_examples, weight_fraction, seed):
             f"{num_examples} images to the weights; both sides need some: choose a "
             "fraction between 0 and 1."
         )
-    order = np.random.default_rng(seed).permutation(num_examples)
-    return np.sort(order[:num_weight]), np.sort(order[num_weight:])
+    return _divide(num_examples, num_weight, seed)
+
+
+def hold_out(num_examples, fraction, seed):
+    """Divides the training images between training and judging it.
+
+    Args:
+        num_examples: Integer, the number of training images.
+        fraction: Float, the part to judge by; 0 leaves all to the training.
+        seed: Integer.
+
+    Returns:
+        Two sorted arrays of positions that are disjoint and cover all images: those
+        to train on, and those to judge by.
+    """
+    num_held_out = round(num_examples * fraction)
+    if fraction and not 0 < num_held_out < num_examples:
+        raise InputError(
+            f"Holding out a part of {fraction} leaves {num_held_out} of "
+            f"{num_examples} images to judge by; both sides need some: choose another "
+            "part between 0 and 1."
+        )
+    return _divide(num_examples, num_examples - num_held_out, seed)
+
+
+def _divide(count, first_part, seed):
+    """Returns the positions below `count` in two sorted arrays, drawn by a seed."""
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[:first_part]), np.sort(order[first_part:])
 
 
 def steps_per_epoch(num_examples, batch_size):
@@ -148,19 +176,20 @@ def search_batches(
     return tf.data.Dataset.zip(weight_batches, alpha_batches)
 
 
-def evaluation_batches(dataset, split, batch_size):
+def evaluation_batches(dataset, split, batch_size, indices=None):
     """One pass over a split in its stored order, without augmentation.
 
     Args:
         dataset: An `ImageDataset`.
         split: `"train"` or `"test"`.
         batch_size: Integer; the last batch holds the remainder.
+        indices: Sorted array of the positions of the images to use; all if `None`.
 
     Returns:
         A finite `tf.data.Dataset` of `(images, labels)` as in `training_batches`.
     """
     mean, std = dataset.mean, dataset.std
-    batches = _ordered(dataset, split, batch_size).map(
+    batches = _ordered(dataset, split, batch_size, indices).map(
         lambda images, labels: (normalize(images, mean, std), labels),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
@@ -331,15 +360,17 @@ def _shuffled_in_blocks(examples_after, block_size, seed, first):
     return blocks.unbatch().skip(first % block_size)
 
 
-def _ordered(dataset, split, batch_size):
-    """The `uint8` batches of a split in its stored order."""
+def _ordered(dataset, split, batch_size, indices):
+    """The `uint8` batches of a split, or of a part of it, in its stored order."""
     _check_batch_size(batch_size)
-    count = dataset.num_examples(split)
+    count = dataset.num_examples(split) if indices is None else len(indices)
     if not dataset.fits_in_memory(split):
-        batches = dataset.read(split).batch(batch_size)
+        batches = dataset.read(split, indices).batch(batch_size)
         num_batches = math.ceil(count / batch_size)
         return batches.apply(tf.data.experimental.assert_cardinality(num_batches))
     images, labels = _tensors(dataset, split)
+    if indices is not None:
+        images, labels = tf.gather(images, indices), tf.gather(labels, indices)
     starts = tf.data.Dataset.range(0, count, batch_size)
     return starts.map(
         lambda start: (

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+import report_runs
 import sample_data
 import scripts
 
@@ -13,6 +14,7 @@ from keras_atdarts.genotype import Genotype
 
 SEARCH = ("search.py", "--workdir", "{run}")
 RANDOM = (*SEARCH, "--strategy", "random")
+CHOOSE = ("choose.py", "--workdir", "{run}")
 RETRAIN = ("retrain.py", "--workdir", "{run}", "--genotype")
 ON_IMAGES = ("--dataset", "{images}", *scripts.SMALL)
 
@@ -56,6 +58,9 @@ def places(tmp_path_factory):
     (root / "file").write_text("")
     for name, text in GENOTYPES.items():
         (root / name).write_text(text)
+    for name, finished in (("search", True), ("unfinished", False)):
+        genotypes = [Genotype.load("DARTS_V1")]
+        report_runs.write_search(root / name, genotypes, finished)
     names = [path.name for path in root.iterdir()]
     return {name: root / name for name in (*names, "run", "absent")}
 
@@ -234,6 +239,52 @@ BAD = {
     "run without network": (
         ["export.py", "--workdir", "{full}", "--output", "{run}"],
         ["{full}", "config.json"],
+    ),
+    "nothing to choose": (["choose.py", "DARTS_V1", "DARTS_V2"], ["--workdir"]),
+    "one genotype to choose": (
+        [*CHOOSE, "DARTS_V2"],
+        ["at least 2 genotypes; received 1"],
+    ),
+    "run twice to choose": (
+        [*CHOOSE, "{search}", "{search}/."],
+        ["{search}/genotype.json' was given twice"],
+    ),
+    "same genotype to choose": (
+        [*CHOOSE, "{search}", "DARTS_V2", "DARTS_V1"],
+        ["'DARTS_V1' is the same genotype as '{search}/genotype.json'"],
+    ),
+    "folder without a genotype to choose": (
+        [*CHOOSE, "DARTS_V2", "{full}"],
+        ["no genotype in '{full}'", "DARTS_V1"],
+    ),
+    "file that is not there to choose": (
+        [*CHOOSE, "DARTS_V2", "{absent}"],
+        ["{absent}"],
+    ),
+    "unfinished search to choose": (
+        [*CHOOSE, "DARTS_V2", "{unfinished}"],
+        ["'{unfinished}' is unfinished", "--resume", "{unfinished}/genotype.json"],
+    ),
+    "genotype of unknown operation to choose": (
+        [*CHOOSE, "DARTS_V2", "{unknown}"],
+        ["{unknown}: normal cell: node 1", "Did you mean 'sep_conv_3x3'"],
+    ),
+    "nothing to judge the choice by": (
+        [*CHOOSE, "DARTS_V1", "DARTS_V2", "--held-out", "0"],
+        ["held_out must be", "above 0"],
+    ),
+    "choice to resume that is none": (
+        [*CHOOSE, "DARTS_V1", "DARTS_V2", "--resume"],
+        ["no run in '{run}' to resume"],
+    ),
+    "used workdir of a choice, before the data": (
+        ["choose.py", "--workdir", "{full}", "DARTS_V1", "DARTS_V2"]
+        + ["--dataset", "cifar10"],
+        ["{full}", "not empty", "--overwrite"],
+    ),
+    "too few images to hold out": (
+        [*RETRAIN, "DARTS_V2", *ON_IMAGES, "--held-out", "0.01"],
+        ["0.01 leaves 0 of 27 images"],
     ),
     "no run to report": (
         ["report.py", "{absent}"],

@@ -338,3 +338,30 @@ def test_batch_size_below_one(dataset):
         pipeline.training_batches(dataset, 0, NOTHING, seed=0)
     with pytest.raises(InputError, match="1 or larger. Received: 0"):
         pipeline.evaluation_batches(dataset, "test", 0)
+
+
+@pytest.mark.parametrize(("fraction", "num_held_out"), [(0.2, 20), (0.005, 1), (0, 0)])
+def test_held_out_images_are_apart_from_the_others(fraction, num_held_out):
+    kept, held_out = pipeline.hold_out(101, fraction, seed=3)
+    assert len(held_out) == num_held_out
+    assert sorted([*kept, *held_out]) == list(range(101))
+    again, _ = pipeline.hold_out(101, fraction, seed=3)
+    np.testing.assert_array_equal(kept, again)
+    other, _ = pipeline.hold_out(101, fraction, seed=4)
+    assert np.array_equal(kept, other) == (fraction == 0)
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+def test_too_few_images_to_hold_out_are_refused(fraction):
+    with pytest.raises(InputError, match="of 30 images to judge by"):
+        pipeline.hold_out(30, fraction, seed=0)
+
+
+def test_evaluation_batches_of_a_part_are_in_order(dataset):
+    part = np.array([1, 4, 7, 20, 29])
+    batches = list(pipeline.evaluation_batches(dataset, "train", 2, part))
+    assert [len(labels) for _, labels in batches] == [2, 2, 1]
+    images = np.concatenate([images for images, _ in batches])
+    assert positions(dataset, images) == part.tolist()
+    labels = np.concatenate([labels for _, labels in batches])
+    np.testing.assert_array_equal(labels, dataset.arrays("train")[1][part])

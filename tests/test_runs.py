@@ -17,11 +17,12 @@ from keras_atdarts.runs.records import drop_epochs_from
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.runs.selection_config import SelectionConfig
 from keras_atdarts.runs.words import flag_name
 from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 
-CONFIGS = (SearchConfig, RetrainConfig)
+CONFIGS = (SearchConfig, RetrainConfig, SelectionConfig)
 PRESETS = [(config, name) for config in CONFIGS for name in config.presets]
 FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(config)]
 

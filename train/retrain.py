@@ -23,6 +23,7 @@ from keras_atdarts.accumulation import AccumulatingNetwork
 from keras_atdarts.blocks import synchronize_batch_normalization
 from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
+from keras_atdarts.evaluation import count_parameters
 from keras_atdarts.evaluation import evaluate
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.genotype import published_genotypes
@@ -36,6 +37,7 @@ from keras_atdarts.optimizers import EpochCosineDecay
 from keras_atdarts.optimizers import EpochExponentialDecay
 from keras_atdarts.pipeline import Augmentation
 from keras_atdarts.pipeline import evaluation_batches
+from keras_atdarts.pipeline import hold_out
 from keras_atdarts.pipeline import steps_per_epoch
 from keras_atdarts.pipeline import training_batches
 from keras_atdarts.runs import workdir
@@ -78,10 +80,12 @@ def main(argv=None):
             config.image_size,
             central_fraction=config.central_fraction,
         )
-        augmentation = make_augmentation(config)
-        augmentation.check_images(dataset.image_shape)
+        make_augmentation(config).check_images(dataset.image_shape)
+        positions = hold_out(
+            dataset.num_examples("train"), config.held_out, config.seed
+        )
         with workers.strategy.scope():
-            network, steps = prepare(config, genotype, dataset)
+            network, steps = prepare(config, genotype, dataset, len(positions[0]))
 
         def create():
             start.run(dataset.description())
@@ -91,14 +95,16 @@ def main(argv=None):
         checkpointing = start.checkpointing(
             run, network, [network.optimizer], steps, workers.is_chief
         )
-        train(network, config, dataset, augmentation, run, checkpointing, workers)
+        batches_from = batch_source(config, dataset, positions[0], workers.share)
+        train(network, config, batches_from, run, checkpointing, workers)
         workers.wait_for_all()
     if not workers.is_chief:
         return print(workers.farewell(run))
     with saying_when_interrupted(run.progress):
-        report(load_network(run), dataset, run)
+        judge(load_network(run), dataset, positions[1], run)
         run.mark_finished()
-    print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
+    if not config.held_out:
+        print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
 
 
 def parse_arguments(argv):
@@ -115,18 +121,19 @@ def parse_arguments(argv):
     return parser.parse_args(argv)
 
 
-def prepare(config, genotype, dataset):
+def prepare(config, genotype, dataset, num_examples):
     """Returns what a retraining needs; whatever cannot work fails here.
 
     Args:
         config: `RetrainConfig`.
         genotype: `Genotype`.
         dataset: `ImageDataset`.
+        num_examples: Integer, how many of its images train the network.
 
     Returns:
         The compiled network and the steps of an epoch.
     """
-    steps = steps_per_epoch(dataset.num_examples("train"), config.batch_size)
+    steps = steps_per_epoch(num_examples, config.batch_size)
     if config.steps_per_epoch is not None:
         steps = min(steps, config.steps_per_epoch)
     network = build_network(
@@ -204,24 +211,37 @@ def compile_network(network, optimizer, config):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def train(network, config, dataset, augmentation, run, checkpointing, workers):
-    """Trains the network, as the chief writes the run."""
+def batch_source(config, dataset, positions, share):
+    """Returns the function from the number of used batches to those that follow.
+
+    Args:
+        config: `RetrainConfig`.
+        dataset: `ImageDataset`.
+        positions: Array, which of its training images to use.
+        share: `Share` of each batch to give.
+    """
 
     def batches_from(first_batch):
         batches = training_batches(
             dataset,
             config.batch_size,
-            augmentation,
+            make_augmentation(config),
             config.seed,
-            first_batch=first_batch,
-            share=workers.share,
+            positions,
+            first_batch,
+            share,
         )
-        if not isinstance(network.output, dict):
+        if not config.auxiliary:
             return batches
         return batches.map(
             lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
         )
 
+    return batches_from
+
+
+def train(network, config, batches_from, run, checkpointing, workers):
+    """Trains the network, as the chief writes the run."""
     print(f"Training in {run.path}. The first step takes longest to prepare.")
     callbacks = [DropPathSchedule(config.drop_path_rate, config.epochs)]
     if workers.is_chief:
@@ -230,13 +250,28 @@ def train(network, config, dataset, augmentation, run, checkpointing, workers):
     fit(network, batches_from, config.epochs, callbacks, checkpointing)
 
 
-def report(network, dataset, run):
-    """Measures the network on the test images, and says where it is."""
-    batches = evaluation_batches(dataset, "test", batch_size=100)
+def judge(network, dataset, held_out, run):
+    """Measures the network on the test images, or on held-out training images.
+
+    Args:
+        network: `keras.Model` from images to logits.
+        dataset: `ImageDataset`.
+        held_out: Array of the positions of the held-out images, maybe none.
+        run: `RunDirectory`, which gets what was measured on these.
+    """
+    split, positions, words = "test", None, "Test accuracy"
+    if len(held_out):
+        split, positions, words = "train", held_out, "Accuracy on held-out images"
+    batches = evaluation_batches(dataset, split, 100, positions)
     result = evaluate(network, batches, dataset.class_names)
-    print(f"\nTest accuracy after the last epoch: {result['accuracy']:.2%}")
+    print(f"\n{words} after the last epoch: {result['accuracy']:.2%}")
     if "top_5_accuracy" in result:
         print(f"Among the first five answers: {result['top_5_accuracy']:.2%}")
+    if len(held_out):
+        names = ("num_examples", "accuracy", "top_5_accuracy", "class_accuracy")
+        known = {name: result[name] for name in names if name in result}
+        measured = {**known, "parameters": count_parameters(network)}
+        run.write_json(workdir.VALIDATION, measured)
     print(f"Network: {run.file(workdir.NETWORK)}")
 
 

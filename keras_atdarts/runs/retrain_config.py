@@ -90,6 +90,13 @@ class RetrainConfig(TrainingConfig):
 
     presets = RETRAIN_PRESETS
 
+    held_out: float = setting(
+        0.0,
+        number(minimum=0, below=1),
+        "data",
+        "part of the training images that is kept out of the training and judges it "
+        "in the place of the test images; 0 trains on all",
+    )
     central_fraction: float = setting(
         1.0,
         number(above=0),

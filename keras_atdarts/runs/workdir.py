@@ -29,8 +29,12 @@ CELLS = "cells"
 SUPERNET = "supernet.keras"
 NETWORK = "network.keras"
 EVALUATION = "evaluation.json"
+VALIDATION = "validation.json"
 REPORT = "report.json"
 REPORT_PAGE = "report.html"
+CANDIDATES = "candidates"
+TRAININGS = "trainings"
+SELECTION = "selection.json"
 
 FINISHED = "finished"  # In the configuration: when, or None.
 
@@ -48,8 +52,12 @@ RUN_FILES = (
     SUPERNET,
     NETWORK,
     EVALUATION,
+    VALIDATION,
     REPORT,
     REPORT_PAGE,
+    CANDIDATES,
+    TRAININGS,
+    SELECTION,
 )
 
 

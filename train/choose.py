@@ -1,0 +1,203 @@
+"""Chooses among the genotypes of several searches.
+
+Each is trained briefly from scratch and judged on training images that are held
+out; the test images stay untouched. This is the protocol of DARTS: search with
+several seeds, then keep the best cell. A stopped choice goes on with --resume.
+
+    python train/choose.py runs/a runs/b runs/c runs/d --workdir runs/choice
+    python train/choose.py runs/random DARTS_V2 --seeds 3 --workdir runs/choice
+
+A directory of a search stands for the genotype that it found, that of a random
+search for all that it drew. Presets are those of retrain.py with fewer epochs.
+"""
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+
+from keras_atdarts.data import load_dataset
+from keras_atdarts.errors import InputError
+from keras_atdarts.operations import operation_names
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.candidates import read_candidates
+from keras_atdarts.runs.flags import changed_flags
+from keras_atdarts.runs.flags import config_from_arguments
+from keras_atdarts.runs.flags import config_parser
+from keras_atdarts.runs.script import EXIT_BAD_INPUT
+from keras_atdarts.runs.script import EXIT_INTERRUPTED
+from keras_atdarts.runs.script import command_line
+from keras_atdarts.runs.script import resume_command
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.selection import Selection
+from keras_atdarts.runs.selection import describe_selection
+from keras_atdarts.runs.selection_config import SelectionConfig
+from keras_atdarts.runs.start import check_same_data
+from keras_atdarts.runs.start import check_same_settings
+from keras_atdarts.runs.start import existing_run
+from keras_atdarts.runs.words import flag_words
+from keras_atdarts.runs.workdir import RunDirectory
+from keras_atdarts.runs.workers import refuse_workers
+
+# What of a choice the retraining of the best takes over.
+FOR_RETRAINING = ("dataset", "data_dir", "image_size", "batch_size")
+RETRAIN = pathlib.Path(__file__).with_name("retrain.py")
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    config = config_from_arguments(SelectionConfig, arguments)
+    refuse_workers("A choice trains one network after another")
+    candidates = read_candidates(arguments.genotypes, operation_names())
+    selection = begin(arguments, config, candidates)
+    for candidate, number in selection.trainings():
+        if not selection.is_done(candidate, number):
+            train(selection, candidate, number)
+    finish(selection)
+    print(f"Next: {retrain_command(selection, arguments.preset)}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = config_parser(SelectionConfig, __doc__, argv)
+    parser.add_argument(
+        "genotypes",
+        nargs="+",
+        metavar="GENOTYPE",
+        help="directory of a search, file of a genotype, or name of a published one",
+    )
+    parser.add_argument(
+        "--workdir", required=True, metavar="DIR", help="directory to write to"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the choice that is in the directory",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the choice in the directory; all settings but --data-dir "
+        "must be those it began with",
+    )
+    return parser.parse_args(argv)
+
+
+def begin(arguments, config, candidates):
+    """Returns the `Selection`, written or, with `--resume`, checked."""
+    path = arguments.workdir
+    if arguments.resume and arguments.overwrite:
+        raise InputError(
+            "--resume goes on with a choice and --overwrite removes it: give one."
+        )
+    if arguments.resume:
+        selection = Selection(existing_run(path), config, candidates)
+        check_same_settings(selection.run, config)
+        selection.check_same()
+        check_same_data(selection.run, describe_data(config))
+    else:
+        RunDirectory.check(path, arguments.overwrite)
+        description = describe_data(config)
+        run = RunDirectory.create(path, arguments.overwrite)
+        run.write_config(config, description)
+        selection = Selection(run, config, candidates)
+    selection.write_candidates()
+    return selection
+
+
+def describe_data(config):
+    """Returns the description of the data that all trainings read."""
+    dataset = load_dataset(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        central_fraction=config.central_fraction,
+    )
+    return dataset.description()
+
+
+def train(selection, candidate, number):
+    """Trains a genotype in a process of its own, from where it was stopped."""
+    run = selection.training(candidate, number)
+    trainings = selection.trainings()
+    place = trainings.index((candidate, number)) + 1
+    print(f"\nTraining {place} of {len(trainings)}: {candidate.name}", flush=True)
+    command = [
+        sys.executable,
+        str(RETRAIN),
+        *training_words(selection, candidate, number),
+    ]
+    command += ["--resume" if run.file(workdir.CONFIG).exists() else "--overwrite"]
+    try:
+        done = run_process(command)
+    except KeyboardInterrupt:
+        raise interruption(selection) from None
+    if done.returncode == EXIT_INTERRUPTED:
+        raise interruption(selection)
+    if done.returncode == EXIT_BAD_INPUT:
+        *_, line = done.stderr.splitlines()
+        message = line.removeprefix(f"{RETRAIN.name}: error: ")
+        raise InputError(f"{candidate.name}: {message}")
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise RuntimeError(
+            f"The training of {candidate.name} ended with exit code "
+            f"{done.returncode}; {selection.progress()}"
+        )
+
+
+def run_process(command):
+    """Returns a process that has ended, with what it wrote to stderr."""
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True)
+
+
+def training_words(selection, candidate, number):
+    """Returns the words that follow retrain.py for one training."""
+    config = selection.config.of_training(number)
+    words = [
+        word
+        for field in dataclasses.fields(config)
+        if config.counts(field.name)
+        for word in flag_words(field.name, getattr(config, field.name))
+    ]
+    run = selection.training(candidate, number)
+    paths = ["--genotype", selection.genotype_path(candidate), "--workdir", run.path]
+    return [*words, *map(str, paths)]
+
+
+def interruption(selection):
+    """Returns the `KeyboardInterrupt` with what was finished and how to go on."""
+    command = resume_command(selection.run.path)
+    return KeyboardInterrupt(f"{selection.progress()} To go on: {command}")
+
+
+def finish(selection):
+    """Writes and prints which genotype is the best."""
+    result = selection.result()
+    run = selection.run
+    best = next(each for each in selection.candidates if each.name == result["best"])
+    run.write_json(workdir.SELECTION, result)
+    best.genotype.save(run.file(workdir.GENOTYPE))
+    run.mark_finished()
+    print(f"\n{describe_selection(result)}\n\n{best.genotype}\n")
+    print(f"Genotype: {run.file(workdir.GENOTYPE)}")
+
+
+def retrain_command(selection, preset):
+    """Returns the command that trains the chosen genotype on all training images."""
+    run = selection.run
+    return command_line(
+        RETRAIN.name,
+        "--genotype",
+        run.file(workdir.GENOTYPE),
+        *["--preset", preset],
+        *changed_flags(
+            selection.config, FOR_RETRAINING, SelectionConfig.preset(preset)
+        ),
+        "--workdir",
+        f"{run.path}-net",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
