@@ -18,6 +18,7 @@ from keras_atdarts.reports.collapse import find_collapse
 from keras_atdarts.reports.mistakes import Mistakes
 from keras_atdarts.reports.numbers import report_numbers
 from keras_atdarts.reports.records import read_record
+from keras_atdarts.reports.search_page import search_page
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.workdir import RunDirectory
@@ -172,6 +173,15 @@ def test_numbers_that_are_not_finite_are_left_out(tmp_path):
     assert history["loss"] == [1.0, None, 1.0]
 
 
+def test_run_with_hardly_any_configuration_is_reported(tmp_path):
+    path = report_runs.write_search(tmp_path / "a")
+    saved = {"kind": "SearchConfig", "config": {}, "date": "today", "finished": "now"}
+    (path / "config.json").write_text(json.dumps(saved))
+    numbers = report_numbers(read_record(path))
+    assert numbers["costs"]["wall_seconds"] is None
+    assert "3 of ?" in search_page(numbers)
+
+
 def test_attention_after_operations_has_weights_of_its_own(tmp_path):
     path = report_runs.write_search(tmp_path / "a")
     run = RunDirectory(path)
@@ -204,6 +214,12 @@ def test_random_search_counts_all_that_was_drawn(tmp_path):
         ("config.json", "{", "config.json"),
         ("config.json", "[]", "is not of a run"),
         ("config.json", '{"kind": "Other", "config": {}}', "is not of a run"),
+        ("config.json", '{"kind": ["SearchConfig"], "config": {}}', "is not of a run"),
+        (
+            "config.json",
+            '{"kind": "SearchConfig", "config": {}, "versions": "1"}',
+            "is not of a run",
+        ),
         ("history.csv", "loss\n1\n", "column 'epoch'"),
         ("history.csv", "epoch,loss\n0\n", "line of numbers"),
         ("history.csv", "epoch,loss\n0,low\n", "line of numbers"),

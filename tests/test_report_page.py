@@ -14,9 +14,20 @@ import scripts
 from keras_atdarts.data import load_dataset
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
+from keras_atdarts.operations import attention_names
+from keras_atdarts.operations.search_spaces import AT_DARTS
+from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.reports.mistakes import LONGEST_SIDE
 from keras_atdarts.reports.mistakes import data_uri
+from keras_atdarts.reports.numbers import report_numbers
+from keras_atdarts.reports.records import SEARCH
+from keras_atdarts.reports.records import RunRecord
+from keras_atdarts.reports.search_page import search_page
+from keras_atdarts.reports.training_page import MOST_BARS
+from keras_atdarts.reports.training_page import MOST_CONFUSIONS
+from keras_atdarts.reports.training_page import training_page
 from keras_atdarts.runs import workdir
+from keras_atdarts.runs.resources import COLUMNS
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.workdir import RunDirectory
 
@@ -269,3 +280,63 @@ def test_large_images_become_small():
     image = sample_data.random_pixels(300, 200, 3)
     shown = sample_data.read_data_uri(data_uri(image))
     assert shown.shape == (LONGEST_SIDE, 2 * LONGEST_SIDE // 3, 3)
+
+
+def long_search(num_epochs):
+    """The numbers of a search of the largest kind, which changes in every epoch."""
+    random = np.random.default_rng(0)
+    spaces = {
+        "normal": AT_DARTS,
+        "reduction": AT_DARTS,
+        "normal_attention": ("identity", *attention_names()),
+        "reduction_attention": ("identity", *attention_names()),
+    }
+    edges = [(node, source) for node in range(4) for source in range(2 + node)]
+    epochs = [
+        {
+            kind: {
+                edge: dict(zip(names, random.normal(size=len(names)), strict=True))
+                for edge in edges
+            }
+            for kind, names in spaces.items()
+        }
+        for _ in range(num_epochs)
+    ]
+    genotypes = random_genotypes(AT_DARTS, num_epochs, seed=0)
+    numbers = list(range(1, num_epochs + 1))
+    history = {"epoch": numbers, "loss": random.random(num_epochs).tolist()}
+    record = RunRecord(
+        run=RunDirectory("runs/long"),
+        kind=SEARCH,
+        saved={"config": {"epochs": num_epochs}, "finished": "yes"},
+        history=history,
+        resources={**dict.fromkeys(COLUMNS, [1.0] * num_epochs), "epoch": numbers},
+        alphas=epochs,
+        genotypes=list(genotypes),
+        drawn=[],
+        genotype=genotypes[-1],
+        evaluation=None,
+    )
+    return report_numbers(record)
+
+
+def test_page_of_a_long_search_stays_small():
+    assert 1e6 < len(search_page(long_search(600)).encode()) < LARGEST_PAGE
+
+
+def test_page_of_many_classes_stays_small(training):
+    num_classes = 1000
+    matrix = np.full((num_classes, num_classes), 1)
+    names = [f"class number {number}" for number in range(num_classes)]
+    numbers = read_report(training)
+    numbers["evaluation"] |= {
+        "class_accuracy": {name: n / 1000 for n, name in enumerate(names)},
+        "confusion_matrix": matrix.tolist(),
+        "top_5_accuracy": 0.4321,
+    }
+    numbers["worst_images"] = []
+    page = training_page(numbers)
+    assert len(page.encode()) < LARGEST_PAGE / 10
+    assert "Confusion matrix" not in page and "43.21%" in page
+    assert page.count('class="bar"') == MOST_BARS - 1  # One is of 0 %.
+    assert page.count("<td>class number") == MOST_CONFUSIONS

@@ -170,5 +170,8 @@ def wall_seconds(saved):
     times = saved.get("date"), saved.get(workdir.FINISHED)
     if saved.get("resumed") or not all(isinstance(time, str) for time in times):
         return None
-    start, end = map(datetime.datetime.fromisoformat, times)
-    return (end - start).total_seconds()
+    try:
+        start, end = map(datetime.datetime.fromisoformat, times)
+        return (end - start).total_seconds()
+    except (TypeError, ValueError):  # Written by hand.
+        return None

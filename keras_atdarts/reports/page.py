@@ -76,6 +76,11 @@ def tiles(entries):
     )
 
 
+def epochs_words(numbers):
+    """Returns how many epochs are done, and of how many."""
+    return f"{numbers['epochs_done']} of {numbers['config'].get('epochs', '?')}"
+
+
 def section(title, *content):
     """Returns a part of the page under a heading."""
     return tag("section", tag("h2", title), *content)

@@ -105,17 +105,13 @@ def read_record(path):
     run = workdir.RunDirectory(path)
     if not run.file(workdir.CONFIG).is_file():
         raise InputError(f"There is no run in '{path}': {EXPECTED}")
-    saved = run.read_json(workdir.CONFIG)
-    kind = KINDS.get(saved.get("kind")) if isinstance(saved, dict) else None
-    if kind is None or not isinstance(saved.get("config"), dict):
-        raise InputError(f"'{run.file(workdir.CONFIG)}' is not of a run: {EXPECTED}")
+    saved = read_saved(run)
     alphas, genotypes = read_epochs(run)
-    history = read_columns(run.file(workdir.HISTORY))
     return RunRecord(
         run=run,
-        kind=kind,
+        kind=KINDS[saved["kind"]],
         saved=saved,
-        history=history,
+        history=read_columns(run.file(workdir.HISTORY)),
         resources=read_columns(run.file(workdir.RESOURCES)),
         alphas=alphas,
         genotypes=genotypes,
@@ -123,6 +119,22 @@ def read_record(path):
         genotype=read_genotype(run),
         evaluation=read_optional_json(run, workdir.EVALUATION),
     )
+
+
+def read_saved(run):
+    """Returns what `config.json` holds, of any version."""
+    saved = run.read_json(workdir.CONFIG)
+    if (
+        not isinstance(saved, dict)
+        or str(saved.get("kind")) not in KINDS
+        or not isinstance(saved.get("config"), dict)
+        or any(
+            not isinstance(saved.get(name) or kind(), kind)
+            for name, kind in (("dataset", dict), ("versions", dict), ("resumed", list))
+        )
+    ):
+        raise InputError(f"'{run.file(workdir.CONFIG)}' is not of a run: {EXPECTED}")
+    return saved
 
 
 def read_epochs(run):

@@ -66,9 +66,7 @@ def search_tiles(numbers, genotype):
     if numbers["drawn"]:
         return [("Genotypes drawn", numbers["drawn"], "by chance")]
     epochs = numbers["genotypes"]["epochs"]
-    entries = [
-        ("Epochs", f"{numbers['epochs_done']} of {numbers['config']['epochs']}", None)
-    ]
+    entries = [("Epochs", page.epochs_words(numbers), None)]
     if epochs:
         last = numbers["genotypes"]["last_changed"]
         entries.append(("Genotype last changed", f"epoch {last}", None))

@@ -41,7 +41,7 @@ def training_page(numbers, pictures=()):
 
 def training_tiles(numbers):
     """Returns the entries of the most important numbers."""
-    config, evaluation = numbers["config"], numbers["evaluation"] or {}
+    evaluation = numbers["evaluation"] or {}
     entries = []
     if "accuracy" in evaluation:
         remark = f"of {evaluation['num_examples']:,} images"
@@ -52,7 +52,7 @@ def training_tiles(numbers):
         if key in evaluation:
             remark = "for one image" if key == "multiply_adds" else None
             entries.append((name, f"{evaluation[key]:,}", remark))
-    epochs = f"{numbers['epochs_done']} of {config['epochs']}"
+    epochs = page.epochs_words(numbers)
     return [*entries, ("Epochs", epochs, None), *page.cost_tiles(numbers["costs"])]
 
 
