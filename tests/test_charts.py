@@ -11,16 +11,16 @@ from keras_atdarts.reports.charts import Frame
 from keras_atdarts.reports.charts import Series
 from keras_atdarts.reports.charts import bar_chart
 from keras_atdarts.reports.charts import heat_map
-from keras_atdarts.reports.charts import integer_ticks
 from keras_atdarts.reports.charts import line_chart
-from keras_atdarts.reports.charts import nice_ticks
 from keras_atdarts.reports.charts import thinned
-from keras_atdarts.reports.charts import tick_labels
 from keras_atdarts.reports.colours import OPERATION_COLOURS
 from keras_atdarts.reports.colours import operation_colours
 from keras_atdarts.reports.markup import Markup
 from keras_atdarts.reports.markup import table
 from keras_atdarts.reports.markup import tag
+from keras_atdarts.reports.ticks import integer_ticks
+from keras_atdarts.reports.ticks import nice_ticks
+from keras_atdarts.reports.ticks import tick_labels
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -263,13 +263,30 @@ def test_evaluation_that_is_there_is_shown_without_images(training, tmp_path, ca
     assert "12.30%" in (tmp_path / "report.html").read_text()
 
 
+def copy_with(training, path, **settings):
+    """Copies a run to a folder, with other settings."""
+    for file in training.iterdir():
+        if file.is_file() and not file.name.startswith("report"):
+            (path / file.name).write_bytes(file.read_bytes())
+    saved = json.loads((path / "config.json").read_text())
+    saved["config"] |= settings
+    (path / "config.json").write_text(json.dumps(saved))
+
+
+def test_held_out_training_is_not_judged_by_test_images(training, tmp_path, capsys):
+    copy_with(training, tmp_path, held_out=0.2)
+    validation = {"num_examples": 50, "accuracy": 0.62, "parameters": 7}
+    (tmp_path / "validation.json").write_text(json.dumps(validation))
+    assert scripts.run("report.py", tmp_path) == 0
+    assert "test images are left alone" in capsys.readouterr().out
+    report = read_report(tmp_path)
+    assert report["evaluation"] is None and report["worst_images"] == []
+    assert report["validation"]["accuracy"] == 0.62
+    assert "62.00%" in (tmp_path / "report.html").read_text()
+
+
 def test_retraining_whose_data_are_gone_is_reported(training, tmp_path, capsys):
-    for path in training.iterdir():
-        if path.is_file() and not path.name.startswith("report"):
-            (tmp_path / path.name).write_bytes(path.read_bytes())
-    saved = json.loads((tmp_path / "config.json").read_text())
-    saved["config"]["dataset"] = str(tmp_path / "gone")
-    (tmp_path / "config.json").write_text(json.dumps(saved))
+    copy_with(training, tmp_path, dataset=str(tmp_path / "gone"))
     assert scripts.run("report.py", tmp_path) == 0
     printed = capsys.readouterr().out
     assert "cannot be classified" in printed and str(tmp_path / "gone") in printed

@@ -35,6 +35,7 @@ from keras_atdarts.runs.selection_config import SelectionConfig
 from keras_atdarts.runs.start import check_same_data
 from keras_atdarts.runs.start import check_same_settings
 from keras_atdarts.runs.start import existing_run
+from keras_atdarts.runs.start import warn_of_other_versions
 from keras_atdarts.runs.words import flag_words
 from keras_atdarts.runs.workdir import RunDirectory
 from keras_atdarts.runs.workers import refuse_workers
@@ -93,6 +94,7 @@ def begin(arguments, config, candidates):
     if arguments.resume:
         selection = Selection(existing_run(path), config, candidates)
         check_same_settings(selection.run, config)
+        warn_of_other_versions(selection.run)
         selection.check_same()
         check_same_data(selection.run, describe_data(config))
     else:

@@ -11,6 +11,10 @@ from keras_atdarts.runs.trained import load_dataset_of_run
 from keras_atdarts.runs.trained import load_network
 
 BATCH_SIZE = 100
+HELD_OUT_REASON = (
+    "This training is judged by held-out training images; its test images are left "
+    "alone, so that nobody chooses by them."
+)
 
 
 def judge(record, num_images, classify=True):
@@ -27,6 +31,8 @@ def judge(record, num_images, classify=True):
         `Mistakes`, with the names of the classes, and `"notices"`, a list
         that says what is missing; and the list of URIs of these images.
     """
+    if record.config.get("held_out"):
+        return stored(record, HELD_OUT_REASON)
     if not classify:
         return stored(record, "The test images were not classified for this report.")
     if not record.run.file(workdir.NETWORK).exists():

@@ -31,6 +31,7 @@ def report_numbers(record):
     """
     numbers = {
         "run": str(record.run.path),
+        "name": record.run.path.resolve().name,
         "kind": record.kind,
         "finished": record.is_finished,
         "epochs_done": record.epochs_done,
@@ -47,6 +48,8 @@ def report_numbers(record):
     if record.kind == SEARCH:
         numbers |= search_numbers(record)
         numbers["notices"] += numbers["collapse"]["signs"]
+    else:
+        numbers["validation"] = record.validation
     return numbers
 
 

@@ -39,6 +39,7 @@ class RunRecord:
         drawn: List of the `Genotype`s that a random search drew.
         genotype: The `Genotype`, or None before the first epoch has ended.
         evaluation: Dict, what `evaluation.json` holds, or None.
+        validation: The same for `validation.json`.
     """
 
     run: workdir.RunDirectory
@@ -51,6 +52,7 @@ class RunRecord:
     drawn: list
     genotype: Genotype
     evaluation: dict
+    validation: dict = None
 
     @property
     def config(self):
@@ -118,6 +120,7 @@ def read_record(path):
         drawn=read_drawn(run),
         genotype=read_genotype(run),
         evaluation=read_optional_json(run, workdir.EVALUATION),
+        validation=read_optional_json(run, workdir.VALIDATION),
     )
 
 

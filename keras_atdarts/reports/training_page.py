@@ -23,8 +23,7 @@ def training_page(numbers, pictures=()):
         pictures: URIs of the images of `numbers["worst_images"]`.
     """
     genotype = numbers["genotype"] and Genotype.from_dict(numbers["genotype"])
-    name = numbers["run"].rstrip("/").split("/")[-1]
-    title = f"Retraining {name}"
+    title = f"Retraining {numbers['name']}"
     return page.fill_page(
         title,
         page.header(numbers, title),
@@ -43,6 +42,10 @@ def training_tiles(numbers):
     """Returns the entries of the most important numbers."""
     evaluation = numbers["evaluation"] or {}
     entries = []
+    if numbers["validation"]:
+        remark = f"of {numbers['validation']['num_examples']:,} training images"
+        shown = share(numbers["validation"]["accuracy"])
+        entries.append(("Held-out accuracy", shown, remark))
     if "accuracy" in evaluation:
         remark = f"of {evaluation['num_examples']:,} images"
         entries.append(("Test accuracy", share(evaluation["accuracy"]), remark))
