@@ -104,6 +104,16 @@ def test_history_and_costs(numbers):
     assert numbers["costs"]["seconds"] == pytest.approx(11.5 + 12.5 + 13.5)
     assert numbers["costs"]["peak_memory"] == 3_000_000_000
     assert numbers["costs"]["peak_gpu_memory"] == 0
+    assert numbers["costs"]["complete"]
+
+
+def test_old_run_that_a_new_version_went_on_with(tmp_path):
+    path = report_runs.write_search(tmp_path / "a")
+    rows = ["2,5.0,1000,0"]
+    header = "epoch,seconds,peak_memory,peak_gpu_memory"
+    report_runs.write_rows(path / "resources.csv", header, rows)
+    costs = report_numbers(read_record(path))["costs"]
+    assert costs["seconds"] == 5 and not costs["complete"]
 
 
 def cell_of(*operations):

@@ -148,8 +148,8 @@ def costs(record):
     """Returns the seconds and bytes that a run took, as far as it has them.
 
     Returns:
-        Dict with `"epochs"`, the columns of `resources.csv`; `"seconds"` of all
-        epochs; `"wall_seconds"` from the start to the end of a run that was never
+        Dict with `"epochs"`, the columns of `resources.csv`; `"seconds"` of these
+        epochs; `"complete"`, whether they are all; `"wall_seconds"` from the start to the end of a run that was never
         stopped; and the peaks of memory in bytes. None is what is not known.
     """
     columns = record.resources
@@ -157,6 +157,7 @@ def costs(record):
     return {
         "epochs": columns,
         "seconds": round(sum(seconds), 3) if seconds else None,
+        "complete": len(seconds) == record.epochs_done,
         "wall_seconds": wall_seconds(record.saved),
         "peak_memory": peak(columns.get("peak_memory", ())),
         "peak_gpu_memory": peak(columns.get("peak_gpu_memory", ())),

@@ -198,7 +198,8 @@ def memory_lines(columns):
 
 def cost_tiles(costs):
     """Returns the tiles of time and memory."""
-    seconds, remark = costs["seconds"], "all epochs"
+    seconds = costs["seconds"]
+    remark = "all epochs" if costs["complete"] else "the epochs that recorded it"
     if seconds is None:
         seconds, remark = costs["wall_seconds"], "from start to end"
     return [
