@@ -16,6 +16,7 @@ from keras_atdarts.reports.ticks import tick_labels
 # A line has no more points, a heat map no more columns: more is not seen.
 MOST_POINTS = 150
 MOST_COLUMNS = 60
+WHITE_FROM = 0.65  # In a cell of a heat map that is as full, text is white.
 FEW_POINTS = 12  # So many are shown as dots.
 
 
@@ -220,7 +221,7 @@ def heat_cell(box, value, shown, hint):
     )
     label = None
     if shown:
-        kind = "on-heat" if value > 0.5 else None
+        kind = "on-heat" if value > WHITE_FROM else None
         label = text(shown, x + width / 2, y + height / 2 + 4, 10, "middle", kind=kind)
     return tag("g", tag("title", hint), filled, label)
 

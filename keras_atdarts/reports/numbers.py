@@ -149,8 +149,9 @@ def costs(record):
 
     Returns:
         Dict with `"epochs"`, the columns of `resources.csv`; `"seconds"` of these
-        epochs; `"complete"`, whether they are all; `"wall_seconds"` from the start to the end of a run that was never
-        stopped; and the peaks of memory in bytes. None is what is not known.
+        epochs; `"complete"`, whether they are all; `"wall_seconds"` from the start
+        to the end of a run that was never stopped; and the peaks of memory in
+        bytes. None is what is not known.
     """
     columns = record.resources
     seconds = [value or 0.0 for value in columns.get("seconds", ())]
