@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -265,3 +266,11 @@ def test_random_search_stands_for_all_that_it_drew(tmp_path):
 def test_seeds_beyond_the_last_are_refused():
     with pytest.raises(InputError, match="lower --seed"):
         SelectionConfig(seed=2**32 - 2, seeds=3)
+
+
+def test_no_script_hides_a_module_of_python():
+    """`python train/a.py` looks for modules in train/ first: a select.py
+    would keep all of them from starting.
+    """
+    names = {path.stem for path in scripts.FOLDER.glob("*.py")}
+    assert "choose" in names and not names & sys.stdlib_module_names

@@ -15,8 +15,8 @@ from keras_atdarts.runs.settings import number
 from keras_atdarts.runs.settings import setting
 from keras_atdarts.runs.settings import whole_number
 
-# A preset is that of the retraining, with fewer epochs. On two cores a training
-# takes a minute or two with quick, and some ten minutes with cpu.
+# A preset is that of the retraining, with fewer epochs: with quick, a training takes
+# about a minute on two cores.
 EPOCHS = {"quick": 2, "cpu": 3, "darts": 100, "paper": 100, "imagenet": 25}
 
 
