@@ -24,6 +24,7 @@ LAYERS = (
     ("supernet", "network"),
     ("runs",),
     ("reports",),
+    ("study",),
 )
 
 # The rooms that must be usable without loading Keras.

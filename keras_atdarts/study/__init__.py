@@ -1,0 +1,1 @@
+"""Studies: several ways to find genotypes, compared at equal budget over seeds."""
