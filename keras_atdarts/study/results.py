@@ -33,9 +33,10 @@ def collect(directory, description):
         description: `Description`.
 
     Returns:
-        Dict with the `"command"` it began with; the `"study"`; its `"arms"`, each with the mean and the standard
-        deviation of what was measured, every run, and where attention stands in
-        its genotypes; the paired `"comparisons"`; and the `"unfinished"` runs.
+        Dict with the `"command"` it began with; the `"study"`; its `"arms"`, each
+        with the mean and the standard deviation of what was measured, every run,
+        and where attention stands in its genotypes; the paired `"comparisons"`; and
+        the `"unfinished"` runs.
     """
     units = study_units(directory, description)
     arms = {
@@ -47,9 +48,7 @@ def collect(directory, description):
         "study": description.to_dict(),
         "arms": arms,
         "comparisons": list(comparisons(arms)),
-        "unfinished": [
-            describe_unfinished(unit) for unit in units if not unit.is_done()
-        ],
+        "unfinished": [describe_rest(unit) for unit in units if not unit.is_done()],
     }
 
 

@@ -1,0 +1,206 @@
+"""Studies that are killed, fail or run side by side, with scripts that only pretend."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import study_fakes
+
+from keras_atdarts.random_genotype import random_genotypes
+from keras_atdarts.study.execution import run_all
+from keras_atdarts.study.execution import run_unit
+from keras_atdarts.study.times import StepTimes
+from keras_atdarts.study.units import SEARCH
+from keras_atdarts.study.units import TRAINING
+
+PATIENCE = 60  # Seconds.
+STEPS = ("search", "retrain", "evaluate")
+
+
+@pytest.fixture
+def fakes(tmp_path):
+    fakes = study_fakes.FakeScripts(tmp_path / "scripts")
+    drawn = random_genotypes(["none", "skip_connect", "sep_conv_3x3"], 2, seed=0)
+    for arm, genotype in zip(("darts", "random"), drawn, strict=True):
+        fakes.genotype(arm, genotype)
+    return fakes
+
+
+@pytest.fixture
+def units(tmp_path):
+    description = study_fakes.describe(["darts", "random", "DARTS_V1"])
+    return study_fakes.begin(tmp_path / "study", description)[1]
+
+
+def wait_until(true, process=None):
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def problems(outcomes):
+    return {outcome.unit: outcome.problem for outcome in outcomes}
+
+
+def test_all_steps_of_all_units_run_once(fakes, units):
+    assert set(problems(run_all(units, fakes.path, jobs=1)).values()) == {None}
+    expected = [
+        f"{step} {arm} {seed}"
+        for seed in (0, 1)
+        for arm in ("darts", "random", "DARTS_V1")
+        for step in STEPS[arm == "DARTS_V1" :]
+    ]
+    assert fakes.calls() == expected
+    assert all(unit.is_done() for unit in units)
+    again = problems(run_all(units, fakes.path, jobs=1))
+    assert again == {str(unit): None for unit in units}
+    assert fakes.calls() == expected
+
+
+def test_steps_get_the_settings_of_the_study(tmp_path):
+    search = {"epochs": 7, "alpha_betas": (0.4, 0.9), "flip": False}
+    description = study_fakes.describe(["darts", "random"], [4], search, filters=12)
+    searched, drawn = study_fakes.begin(tmp_path, description)[1]
+    (_, *words), (_, *drawing) = (each.steps[0].command() for each in (searched, drawn))
+    for expected in (
+        ["--operations", "darts"],
+        ["--seed", "4"],
+        ["--epochs", "7"],
+        ["--alpha-betas", "0.4", "0.9"],
+        ["--no-flip"],
+    ):
+        place = words.index(expected[0])
+        assert words[place : place + len(expected)] == expected
+    assert drawing[drawing.index("--strategy") + 1] == "random"
+    assert "--epochs" not in drawing and "--no-flip" not in drawing
+    for unit in (searched, drawn):
+        script, *words = unit.steps[1].command()
+        genotype = unit.path / "search" / "genotype.json"
+        assert (script, words[:2]) == ("retrain.py", ["--genotype", str(genotype)])
+        assert words[words.index("--filters") + 1] == "12"
+        assert words[words.index("--seed") + 1] == "4"
+
+
+def test_failed_unit_leaves_the_others_alone(fakes, units):
+    fakes.mark("fail", "retrain", units[1])
+    found = list(run_all(units, fakes.path, jobs=1))
+    failed = [outcome for outcome in found if outcome.problem]
+    assert problems(failed) == {
+        "random, seed 0": "its training failed with exit code 1."
+    }
+    assert str(failed[0]).endswith(f"Its output: {units[1].log(TRAINING)}")
+    assert "an exploding network" in units[1].log(TRAINING).read_text()
+    assert [unit.is_done() for unit in units] == [True, False, *4 * [True]]
+    (fakes.path / "fail-retrain-random-0").unlink()
+    assert set(problems(run_all(units, fakes.path, jobs=1)).values()) == {None}
+    assert fakes.calls()[-2:] == ["retrain random 0 resumed", "evaluate random 0"]
+
+
+def test_script_that_leaves_no_result_has_failed(fakes, units):
+    (fakes.path / "evaluate.py").write_text("")
+    (outcome,) = run_all(units[:1], fakes.path, jobs=1)
+    assert outcome.problem == "its evaluation failed with exit code 0."
+
+
+def test_jobs_run_side_by_side(fakes, units):
+    held = [fakes.mark("hold", "search", unit) for unit in units[:2]]
+    outcomes = []
+    pool = threading.Thread(
+        target=lambda: outcomes.extend(run_all(units, fakes.path, jobs=2))
+    )
+    pool.start()
+    wait_until(lambda: (fakes.path / "calls").exists() and len(fakes.calls()) == 2)
+    assert sorted(fakes.calls()) == ["search darts 0", "search random 0"]
+    for path in held:
+        path.unlink()
+    pool.join(PATIENCE)
+    assert len(outcomes) == len(units) and all(unit.is_done() for unit in units)
+
+
+def test_leaving_early_ends_the_running_process(fakes, units):
+    fakes.mark("hold", "search", units[1])
+    outcomes = run_all(units, fakes.path, jobs=1)
+    assert next(outcomes).problem is None
+    log = units[1].log(SEARCH)
+    wait_until(lambda: log.exists() and "begun" in log.read_text())
+    outcomes.close()
+    assert "KeyboardInterrupt" in log.read_text()
+    assert fakes.calls()[-1] == "search random 0"
+
+
+def compare(fakes, *words):
+    """Starts the real compare.py with the scripts that only pretend."""
+    command = [sys.executable, fakes.path / "compare.py", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process):
+    try:
+        printed, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    return printed
+
+
+def test_killed_study_goes_on_where_it_was(fakes, units, tmp_path):
+    """Its running script lives on at first; nothing is done twice, or between."""
+    held = fakes.mark("hold", "retrain", units[1])
+    study = tmp_path / "study"
+    process = compare(fakes, "--workdir", study)
+    log = units[1].log(TRAINING)
+    wait_until(lambda: log.exists() and "begun" in log.read_text(), process)
+    process.kill()
+    process.wait()
+    process = compare(fakes, "--workdir", study)
+    for line in process.stdout:
+        if "waiting for another process" in line:
+            break
+    held.unlink()
+    printed = finish(process)
+    assert process.returncode == 0, printed
+    assert len(fakes.calls()) == len(set(fakes.calls())) == 16
+    assert not any(call.endswith("resumed") for call in fakes.calls())
+    assert "random: 89.50 ± 0.71 % (2 runs)" in printed
+    seconds = StepTimes(units[1]).seconds(TRAINING)
+    assert 0 < seconds < PATIENCE
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_study_says_how_to_go_on(fakes, units, tmp_path, number):
+    held = fakes.mark("hold", "search", units[0])
+    study = tmp_path / "study"
+    process = compare(fakes, "--workdir", study, "--jobs", 2)
+    log = units[0].log(SEARCH)
+    wait_until(lambda: log.exists() and "begun" in log.read_text(), process)
+    process.send_signal(number)
+    *_, last = finish(process).splitlines()
+    assert process.returncode == 130
+    assert "runs are left. To go on: " in last and last.endswith(str(study))
+    wait_until(lambda: "KeyboardInterrupt" in log.read_text())
+    held.unlink()
+    outcome = run_unit(units[0], fakes.path)
+    assert outcome.problem is None
+    assert f"search {units[0].arm} {units[0].seed} resumed" in fakes.calls()
+
+
+def test_time_of_a_killed_step_ends_with_its_last_words(units):
+    unit = units[0]
+    unit.path.mkdir(parents=True)
+    times = StepTimes(unit)
+    assert times.seconds(SEARCH) is None
+    times.begin(SEARCH)
+    unit.log(SEARCH).write_text("the last words")
+    begin = time.time()
+    os.utime(unit.log(SEARCH), (begin, begin + 100))
+    assert times.seconds(SEARCH) == pytest.approx(100, abs=5)
+    times.begin(SEARCH)
+    times.end(SEARCH)
+    assert times.seconds(SEARCH) == pytest.approx(100, abs=5)
