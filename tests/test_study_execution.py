@@ -8,9 +8,17 @@ import threading
 import time
 
 import pytest
+import scripts
 import study_fakes
 
+from keras_atdarts.genotype import Genotype
 from keras_atdarts.random_genotype import random_genotypes
+from keras_atdarts.runs.flags import config_from_arguments
+from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.study.arms import GIVEN
+from keras_atdarts.study.arms import parse_arm
+from keras_atdarts.study.description import Description
 from keras_atdarts.study.execution import run_all
 from keras_atdarts.study.execution import run_unit
 from keras_atdarts.study.times import StepTimes
@@ -63,28 +71,44 @@ def test_all_steps_of_all_units_run_once(fakes, units):
     assert fakes.calls() == expected
 
 
-def test_steps_get_the_settings_of_the_study(tmp_path):
-    search = {"epochs": 7, "alpha_betas": (0.4, 0.9), "flip": False}
-    description = study_fakes.describe(["darts", "random"], [4], search, filters=12)
-    searched, drawn = study_fakes.begin(tmp_path, description)[1]
-    (_, *words), (_, *drawing) = (each.steps[0].command() for each in (searched, drawn))
-    for expected in (
-        ["--operations", "darts"],
-        ["--seed", "4"],
-        ["--epochs", "7"],
-        ["--alpha-betas", "0.4", "0.9"],
-        ["--no-flip"],
-    ):
-        place = words.index(expected[0])
-        assert words[place : place + len(expected)] == expected
-    assert drawing[drawing.index("--strategy") + 1] == "random"
-    assert "--epochs" not in drawing and "--no-flip" not in drawing
-    for unit in (searched, drawn):
-        script, *words = unit.steps[1].command()
-        genotype = unit.path / "search" / "genotype.json"
-        assert (script, words[:2]) == ("retrain.py", ["--genotype", str(genotype)])
-        assert words[words.index("--filters") + 1] == "12"
-        assert words[words.index("--seed") + 1] == "4"
+@pytest.mark.parametrize("preset", sorted(SearchConfig.presets))
+def test_scripts_understand_what_they_are_told(preset, tmp_path):
+    """They end up with the configurations of the study, in all that counts."""
+    values = {"flip": False, "weight_decay": 0.5, "data_dir": "somewhere"}
+    description = Description(
+        (parse_arm("no_none"), parse_arm("random"), parse_arm("DARTS_V1")),
+        (4,),
+        SearchConfig.preset(preset, clip_norm=None, **values),
+        RetrainConfig.preset(preset.split("-")[0], epochs=700, **values),
+    )
+    _, units = study_fakes.begin(tmp_path, description)
+    for unit, arm in zip(units, description.arms, strict=True):
+        expected = {
+            "search.py": description.search_config(arm, 4),
+            "retrain.py": description.retrain_config(4),
+        }
+        *trained, evaluation = unit.steps
+        for step in trained:
+            script, *words = step.command()
+            arguments = scripts.load(script).parse_arguments(words)
+            config = expected.pop(script)
+            told = config_from_arguments(type(config), arguments)
+            for name in config.to_dict():
+                assert getattr(told, name) == getattr(config, name) or not (
+                    config.counts(name)
+                )
+            assert arguments.workdir == str(step.workdir)
+        assert expected == ({"search.py": None} if arm.kind == GIVEN else {})
+        script, *words = evaluation.command()
+        assert (script, words) == (
+            "evaluate.py",
+            ["--workdir", str(trained[-1].workdir)],
+        )
+        genotype = arguments.genotype
+        if arm.kind == GIVEN:
+            assert Genotype.load(genotype) == arm.genotype
+        else:
+            assert genotype == str(trained[0].workdir / "genotype.json")
 
 
 def test_failed_unit_leaves_the_others_alone(fakes, units):

@@ -1,25 +1,25 @@
 """The accuracy of every run of a study as a picture: a row of dots for each arm."""
 
-import math
-from xml.sax.saxutils import escape
+from keras_atdarts.reports.charts import nice_ticks
+from keras_atdarts.reports.charts import picture
+from keras_atdarts.reports.charts import text
+from keras_atdarts.reports.charts import tick_labels
+from keras_atdarts.reports.markup import tag
 
 WIDTH = 640
-LEFT = 170  # Of the axis, in pixels; the names stand before it.
-RIGHT = 24
+LEFT, RIGHT = 170, 616  # Pixels between which the axis lies; names stand before it.
 ROW = 44
 BOTTOM = 56
-MOST_INTERVALS = 6  # Between ticks, within what must be shown.
-STEPS = (1, 2, 5, 10)  # Their distances, times a power of ten.
-LEAST_WIDTH = 1e-3  # Of the axis.
-ROUNDING = 1e-9
+FONT = 14
+INTERVALS = 6  # About so many between the ticks.
+LEAST_WIDTH = 0.1  # Of the axis, in percentage points: equal runs have one, too.
 
-STYLE = """
-  text { font: 14px sans-serif; fill: #222 }
-  .grid { stroke: #ddd }
-  .spread { stroke: #e07b00; stroke-width: 3 }
-  .mean { stroke: #e07b00; stroke-width: 3 }
-  .run { fill: #1f5fa8; fill-opacity: 0.75 }
-"""
+# A picture beside a Markdown page has no style sheet but its own.
+STYLE = (
+    "text { font-family: sans-serif; fill: #222 } .grid { stroke: #ddd } "
+    ".summary { stroke: #e07b00; stroke-width: 3 } "
+    ".run { fill: #1f5fa8; fill-opacity: 0.75 }"
+)
 
 
 def draw_accuracies(arms):
@@ -28,82 +28,68 @@ def draw_accuracies(arms):
     Args:
         arms: The `"arms"` of the dict of `results.collect`.
     """
-    first, last, step = ticks(*limits(arms))
-    height = ROW * len(arms) + BOTTOM
+    ticks = nice_ticks(*limits(arms), INTERVALS)
+    bottom = ROW * len(arms)
 
     def place(accuracy):
-        share = (accuracy / step - first) / (last - first)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 2)
+        share = (100 * accuracy - ticks[0]) / (ticks[-1] - ticks[0])
+        return LEFT + share * (RIGHT - LEFT)
 
-    parts = list(draw_axis(first, last, step, place, ROW * len(arms)))
-    for row, (name, arm) in enumerate(arms.items()):
-        parts += draw_arm(name, arm, ROW * (row + 0.5), place)
-    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
-    return "\n".join(
+    parts = [
+        tag("style", STYLE),
+        tag("rect", width=WIDTH, height=bottom + BOTTOM, fill="white"),
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
-            "<title>Test accuracy of every run</title>",
-            f"<style>{STYLE}</style>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+            draw_tick(place(tick / 100), label, bottom)
+            for tick, label in zip(ticks, tick_labels(ticks), strict=True)
+        ],
+        text(
+            "test accuracy in % (dots: runs; orange: mean ± standard deviation)",
+            *((LEFT + RIGHT) / 2, bottom + 3 * FONT, FONT, "middle"),
+        ),
+        [
+            draw_arm(name, arm, ROW * (row + 0.5), place)
+            for row, (name, arm) in enumerate(arms.items())
+        ],
+    ]
+    title = "Test accuracy of every run"
+    return picture(WIDTH, bottom + BOTTOM, title, parts) + "\n"
 
 
-def draw_axis(first, last, step, place, bottom):
-    """Yields grid lines with their accuracies, and what they are."""
-    decimals = max(0, -math.floor(math.log10(100 * step) + ROUNDING))
-    for number in range(first, last + 1):
-        x = place(number * step)
-        yield f'<line class="grid" x1="{x}" x2="{x}" y1="0" y2="{bottom}"/>'
-        label = f"{100 * number * step:.{decimals}f}"
-        yield f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{label}</text>'
-    x = (LEFT + WIDTH - RIGHT) / 2
-    yield (
-        f'<text x="{x}" y="{bottom + 42}" text-anchor="middle">test accuracy in % '
-        "(dots: runs; orange: mean ± standard deviation)</text>"
-    )
+def draw_tick(x, label, bottom):
+    """Returns the line and the label at an accuracy."""
+    line = tag("line", x1=x, x2=x, y1=0, y2=bottom, class_="grid")
+    return [line, text(label, x, bottom + 1.3 * FONT, FONT, "middle")]
 
 
 def draw_arm(name, arm, y, place):
-    """Yields the name, the spread, the mean and the runs of an arm."""
-    yield f'<text x="{LEFT - 14}" y="{y + 5}" text-anchor="end">{escape(name)}</text>'
+    """Returns the name, the mean, its spread and the runs of an arm."""
+    parts = [text(name, LEFT - FONT, y + 0.35 * FONT, FONT, "end")]
     if arm["accuracy"] is not None:
-        mean, deviation = arm["accuracy"].values()
-        low, high = (place(mean + sign * (deviation or 0)) for sign in (-1, 1))
-        yield f'<line class="spread" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>'
-        x = place(mean)
-        yield f'<line class="mean" x1="{x}" x2="{x}" y1="{y - 12}" y2="{y + 12}"/>'
+        low, mean, high = map(place, spread(arm["accuracy"]))
+        for x1, x2, half in ((low, high, 0), (mean, mean, 12)):
+            ends = {"x1": x1, "x2": x2, "y1": y - half, "y2": y + half}
+            parts.append(tag("line", **ends, class_="summary"))
     for run in arm["runs"]:
-        tip = f"seed {run['seed']}: {run['accuracy']:.2%}"
-        dot = f'<circle class="run" cx="{place(run["accuracy"])}" cy="{y}" r="5">'
-        yield f"{dot}<title>{tip}</title></circle>"
+        tip = tag("title", f"seed {run['seed']}: {run['accuracy']:.2%}")
+        x = place(run["accuracy"])
+        parts.append(tag("circle", tip, cx=x, cy=y, r=5, class_="run"))
+    return tag("g", parts)
+
+
+def spread(summary):
+    """Returns mean - deviation, mean and mean + deviation."""
+    mean, deviation = summary["mean"], summary["standard_deviation"] or 0
+    return mean - deviation, mean, mean + deviation
 
 
 def limits(arms):
-    """Returns the lowest and the highest accuracy that the picture must show."""
+    """Returns the lowest and the highest accuracy to be shown, in per cent."""
     ends = [run["accuracy"] for arm in arms.values() for run in arm["runs"]]
     for arm in arms.values():
         if arm["accuracy"] is not None:
-            mean, deviation = arm["accuracy"].values()
-            ends += [mean - (deviation or 0), mean + (deviation or 0)]
+            ends += spread(arm["accuracy"])
     if not ends:
-        return 0.0, 1.0
-    centre = (min(ends) + max(ends)) / 2
-    # Equal runs have an axis, too.
-    half = max(max(ends) - centre, LEAST_WIDTH / 2)
-    return centre - half, centre + half
-
-
-def ticks(low, high):
-    """Returns the numbers of the first and the last tick, and their distance.
-
-    The distance is 1, 2 or 5 times a power of ten, and tick `n` stands at `n` times
-    the distance; the first is at or below `low`, the last at or above `high`.
-    """
-    least = (high - low) / MOST_INTERVALS
-    power = 10.0 ** math.floor(math.log10(least))
-    step = next(factor * power for factor in STEPS if factor * power >= least)
-    first = math.floor(low / step + ROUNDING)
-    return first, math.ceil(high / step - ROUNDING), step
+        return 0, 100
+    low, high = 100 * min(ends), 100 * max(ends)
+    margin = max(0, LEAST_WIDTH - (high - low)) / 2
+    return low - margin, high + margin
