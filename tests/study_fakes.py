@@ -1,5 +1,6 @@
 """Scripts that leave behind what search, retraining and evaluation would, at once."""
 
+import fcntl
 import pathlib
 import shutil
 
@@ -10,6 +11,7 @@ from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.study.arms import parse_arm
 from keras_atdarts.study.description import Description
 from keras_atdarts.study.directory import StudyDirectory
+from keras_atdarts.study.execution import LOCK
 from keras_atdarts.study.overrides import make_config
 from keras_atdarts.study.units import study_units
 
@@ -93,6 +95,16 @@ class FakeScripts:
     def genotype(self, arm, genotype):
         """Decides what the searches of an arm find."""
         genotype.save(self.path / f"{arm}.json")
+
+
+def is_left_alone(unit):
+    """Whether no process works on a unit: their lock is free."""
+    with (unit.path / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def describe(arms, seeds=(0, 1), search=None, **retrain):

@@ -1,6 +1,7 @@
 """Studies on a cluster; what needs Ray itself is skipped where it is not installed."""
 
 import sys
+import time
 
 import pytest
 import scripts
@@ -10,7 +11,9 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.study.on_ray import Claim
 from keras_atdarts.study.on_ray import check_fits
+from keras_atdarts.study.on_ray import connect
 from keras_atdarts.study.on_ray import run_all_on_ray
+from keras_atdarts.study.units import TRAINING
 
 
 def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
@@ -51,7 +54,24 @@ def test_ray_carries_out_the_same_units(tmp_path):
     assert units[0].is_done() and not units[1].is_done()
 
 
-def test_cluster_that_is_not_there(tmp_path):
+def test_leaving_early_ends_the_processes_of_ray(tmp_path):
     pytest.importorskip("ray")
-    with pytest.raises(InputError, match="There is no Ray cluster at '127.0.0.1:1'"):
-        next(run_all_on_ray([], tmp_path, "127.0.0.1:1", Claim(1, 0)))
+    fakes = study_fakes.FakeScripts(tmp_path / "scripts")
+    description = study_fakes.describe(["DARTS_V1", "DARTS_V2"], [0])
+    _, units = study_fakes.begin(tmp_path / "study", description)
+    fakes.mark("hold", "retrain", units[1])
+    outcomes = run_all_on_ray(units, fakes.path, None, Claim(1, 0))
+    assert next(outcomes).unit == str(units[0])
+    log = units[1].log(TRAINING)
+    while not (log.exists() and "begun" in log.read_text()):
+        time.sleep(0.1)
+    assert not study_fakes.is_left_alone(units[1])
+    outcomes.close()
+    assert study_fakes.is_left_alone(units[1])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:x"])
+def test_cluster_that_is_not_there(address):
+    with pytest.raises(InputError) as caught:
+        connect(None, address)
+    assert f"There is no Ray cluster at '{address}' (" in str(caught.value)

@@ -124,7 +124,7 @@ def run_step(unit, step, scripts, lock, stopped):
             # The time of its last words tells when it was killed.
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             pass_fds=[lock.fileno()],
-            # Ctrl-C comes to it from here alone, once.
+            # Ctrl-C is for the study, which then ends it.
             start_new_session=True,
         )
         code = wait(process, stopped)
@@ -133,16 +133,26 @@ def run_step(unit, step, scripts, lock, stopped):
 
 
 def wait(process, stopped):
-    """Returns the exit code of a process, which `stopped` ends as Ctrl-C does."""
-    while not stopped.is_set():
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(PATIENCE)
-    process.send_signal(signal.SIGINT)
+    """Returns the exit code of a process; ends it when `stopped`, or interrupted."""
     try:
-        return process.wait(LAST_WORDS)
+        while not stopped.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(PATIENCE)
+    finally:
+        end(process)
+    return process.returncode
+
+
+def end(process):
+    """Ends a process: by SIGTERM, as some begin with SIGINT ignored; or at last."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(LAST_WORDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait()
+        process.wait()
 
 
 @contextlib.contextmanager

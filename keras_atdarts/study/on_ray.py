@@ -7,14 +7,17 @@ data under the same paths.
 
 import dataclasses
 import importlib
+import socket
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.study.execution import LAST_WORDS
 from keras_atdarts.study.execution import Outcome
 from keras_atdarts.study.execution import run_unit
 
 # Where a machine dies, Ray gives its run to another, which goes on from the last
 # checkpoint. So often.
 MAX_RETRIES = 3
+ANSWER_WITHIN = 10  # Seconds.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +63,8 @@ def run_all_on_ray(units, scripts, address, claim):
         InputError: Ray is missing, there is no cluster, or no machine of it fits.
     """
     ray = import_ray()
-    try:
-        ray.init(address=address, include_dashboard=None if address else False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"There is no Ray cluster at '{address or 'this machine'}': {reason} "
-            "Start one with 'ray start --head', and give --ray its address."
-        ) from error
+    connect(ray, address)
+    pending = {}
     try:
         check_fits(claim, [each for each in ray.nodes() if each["Alive"]])
         remote = ray.remote(run_unit).options(
@@ -78,7 +75,34 @@ def run_all_on_ray(units, scripts, address, claim):
             (done, *_), _ = ray.wait(list(pending))
             yield result(ray, done, pending.pop(done))
     finally:
+        cancel(ray, list(pending))
         ray.shutdown()
+
+
+def connect(ray, address):
+    """Connects to a cluster, or raises `InputError`.
+
+    Ray itself would go on trying for minutes where nothing answers.
+    """
+    try:
+        host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+        if colon:
+            socket.create_connection((host, int(port)), ANSWER_WITHIN).close()
+        ray.init(address=address, include_dashboard=None if address else False)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"There is no Ray cluster at '{address or 'this machine'}' ({reason}). "
+            "Start one with 'ray start --head', and give --ray its address."
+        ) from error
+
+
+def cancel(ray, pending):
+    """Interrupts runs, and waits for them to end their processes."""
+    for task in pending:
+        ray.cancel(task)
+    if pending:
+        ray.wait(pending, num_returns=len(pending), timeout=LAST_WORDS)
 
 
 def check_fits(claim, machines):
