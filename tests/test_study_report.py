@@ -175,6 +175,16 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path):
     assert len(dots(draw_accuracies(study.results["arms"]))) == 3
 
 
+def test_study_that_has_hardly_begun_is_reported(tmp_path):
+    description = study_fakes.describe(["darts", "random"], [5])
+    directory, _ = study_fakes.begin(tmp_path / "a", description)
+    results = collect(directory, description)
+    page = describe_study(results)
+    assert "- darts, seed 5: not begun\n- random, seed 5: not begun\n" in page
+    assert [row[1] for row in rows(page, "supernet accuracy")] == ["-", "-"]
+    assert dots(draw_accuracies(results["arms"])) == []
+
+
 def dots(picture):
     """Returns the circles of an SVG picture."""
     svg = ElementTree.fromstring(picture)

@@ -156,6 +156,7 @@ def describe_rest(unit):
     return {
         "arm": unit.arm,
         "seed": unit.seed,
+        "has_begun": unit.path.exists(),
         "next_step": step,
         "finished_epochs": epochs,
     }

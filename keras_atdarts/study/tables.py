@@ -70,6 +70,8 @@ def describe_unfinished(unfinished):
 def show_unfinished(run):
     """Returns a line about an unfinished run."""
     name = f"{run['arm']}, seed {run['seed']}"
+    if not run["has_begun"]:
+        return f"{name}: not begun"
     if run["next_step"] == EVALUATION:
         return f"{name}: trained, not evaluated"
     return f"{name}: {run['next_step']}, {run['finished_epochs']} epochs are finished"
