@@ -59,7 +59,7 @@ def describe_arm(arm, units):
     genotypes = [
         Genotype.load(unit.run(TRAINING).file(workdir.GENOTYPE)) for unit in finished
     ]
-    if arm.kind == GIVEN:
+    if arm.kind == GIVEN:  # The same with every seed.
         genotypes = genotypes[:1]
     return {
         "kind": arm.kind,
@@ -76,13 +76,7 @@ def describe_run(unit, kind):
     searched = kind == SEARCHED
     return {
         "seed": unit.seed,
-        **{
-            name: evaluation[name]
-            for name in ("accuracy", "parameters", "multiply_adds")
-        },
-        "num_test_images": evaluation["num_examples"],
-        # Choosing among alphas by images they learned from would say little; the
-        # supernet's accuracy on them is told, and compared with nothing.
+        **{name: evaluation[name] for name in EVALUATED},
         "supernet_accuracy": supernet_accuracy(unit) if searched else None,
         "search_seconds": times.seconds(SEARCH) if searched else None,
         "training_seconds": times.seconds(TRAINING),
@@ -108,7 +102,7 @@ def describe_cells(genotypes):
     """Returns the counts of operations, and the places of attention among them.
 
     Args:
-        genotypes: List of different `Genotype`s.
+        genotypes: List of `Genotype`s, one of each search or draw.
 
     Returns:
         Dict, ready for JSON.
