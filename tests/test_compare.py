@@ -132,3 +132,11 @@ def test_bad_input_is_one_line_and_writes_nothing(words, message, tmp_path, caps
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (tmp_path / "a").exists()
+
+
+def test_study_is_no_worker_of_several(tmp_path, monkeypatch, capsys):
+    cluster = {"worker": ["host1:2222", "host2:2222"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    assert scripts.run("compare.py", "--workdir", tmp_path / "a") == 2
+    assert "on a single machine, without TF_CONFIG" in capsys.readouterr().err

@@ -132,6 +132,14 @@ def test_script_that_leaves_no_result_has_failed(fakes, units):
     assert outcome.problem == "its evaluation failed with exit code 0."
 
 
+def test_run_that_cannot_be_written_leaves_the_others_alone(fakes, units):
+    units[1].path.parent.mkdir(parents=True)
+    units[1].path.touch()
+    found = problems(run_all(units[:3], fakes.path, jobs=1))
+    assert "Cannot write the run to" in found.pop("random, seed 0")
+    assert set(found.values()) == {None} and len(found) == 2
+
+
 def test_jobs_run_side_by_side(fakes, units):
     held = [fakes.mark("hold", "search", unit) for unit in units[:2]]
     outcomes = []

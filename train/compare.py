@@ -30,6 +30,7 @@ from keras_atdarts.runs.script import command_line
 from keras_atdarts.runs.script import run_script
 from keras_atdarts.runs.script import saying_when_interrupted
 from keras_atdarts.runs.workdir import saying_where
+from keras_atdarts.runs.workers import refuse_workers
 from keras_atdarts.study import directory as places
 from keras_atdarts.study.chart import draw_accuracies
 from keras_atdarts.study.directory import StudyDirectory
@@ -59,6 +60,7 @@ def main(argv=None):
     if arguments.report_only:
         report(directory, directory.description())
         return 0
+    refuse_workers("A run of a study is that of one machine (for several give --ray)")
     if arguments.ray is not None:
         import_ray()
     if directory.exists() and not given(arguments, OF_DESCRIPTION):
@@ -95,8 +97,9 @@ def check_data(description):
 
     Where they have to be downloaded, several runs would do it at the same time.
     """
-    # The memory of GPUs is for the runs.
-    tf.config.set_visible_devices([], "GPU")
+    # The memory of GPUs is for the runs. TensorFlow raises where it runs already.
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
     config = description.retrain
     load_dataset(
         config.dataset,

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from keras_atdarts.errors import InputError
 from keras_atdarts.runs.workdir import saying_where
 from keras_atdarts.study.times import StepTimes
 
@@ -70,16 +71,21 @@ def run_unit(unit, scripts, stopped=None):
         scripts: Path of the folder of the scripts.
         stopped: Optional `threading.Event` that ends it early.
     """
-    stopped = stopped or threading.Event()
+    try:
+        return work_off(unit, scripts, stopped or threading.Event())
+    except (InputError, OSError) as error:  # A full disk is no end of other runs.
+        return Outcome(str(unit), str(error))
+
+
+def work_off(unit, scripts, stopped):
+    """Does what `run_unit` does, and raises what the system has against it."""
     with saying_where(unit.path):
         unit.path.mkdir(parents=True, exist_ok=True)
     with locked(unit, stopped) as lock:
         while not stopped.is_set() and (step := unit.next_step()):
             print(f"{unit}: {step.name}. Its output: {unit.log(step.name)}", flush=True)
             code = run_step(unit, step, scripts, lock, stopped)
-            if stopped.is_set():
-                break
-            if code or not step.is_done():
+            if not stopped.is_set() and (code or not step.is_done()):
                 problem = f"its {step.name} failed with exit code {code}."
                 return Outcome(str(unit), problem, unit.log(step.name))
     return Outcome(str(unit), "it was stopped." if stopped.is_set() else None)
@@ -100,7 +106,8 @@ def locked(unit, stopped):
                 break
             except BlockingIOError:
                 if not look:
-                    print(f"{unit}: waiting for another process that works on it.")
+                    what = "waiting for another process that works on it."
+                    print(f"{unit}: {what}", flush=True)
             if stopped.is_set():
                 break
             time.sleep(PATIENCE)
