@@ -169,5 +169,12 @@ def test_directories_without_a_study(tmp_path):
         directory.description()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
-    with pytest.raises(InputError, match="is not empty"):
+    with pytest.raises(InputError, match="is not empty and holds no study.json"):
         study_fakes.begin(tmp_path / "other", study_fakes.describe(["darts"]))
+
+
+def test_directory_of_a_study_that_was_killed_at_once_is_new(tmp_path):
+    (tmp_path / ".partial-study.json").touch()
+    description = study_fakes.describe(["darts"])
+    directory, _ = study_fakes.begin(tmp_path, description)
+    assert directory.description() == description

@@ -47,7 +47,7 @@ class StudyDirectory:
     def check(self, description):
         """Raises what `begin` would raise, and changes nothing."""
         if not self.exists():
-            RunDirectory.check(self.path)
+            self._check_empty()
             return
         differences = self.description().differences(description)
         if differences:
@@ -71,7 +71,8 @@ class StudyDirectory:
         if self.exists():
             saved = self._read()
         else:
-            RunDirectory.create(self.path)
+            with saying_where(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
             saved = {"command": command, **describe_provenance()}
         study = {**saved, "study": description.to_dict()}
         with saying_where(self.path):
@@ -112,3 +113,16 @@ class StudyDirectory:
                 f"Cannot read '{self.file(STUDY)}': {error}. Expected the JSON that "
                 "a study writes."
             ) from error
+
+    def _check_empty(self):
+        """Raises `InputError` where no study can begin."""
+        RunDirectory.check(self.path, overwrite=True)
+        if not self.path.exists():
+            return
+        # What a process leaves that was killed while it began a study is nothing.
+        names = (path.name for path in self.path.iterdir())
+        if not all(name.startswith(atomic.PARTIAL) for name in names):
+            raise InputError(
+                f"'{self.path}' is not empty and holds no {STUDY}. Give --workdir the "
+                "directory of a study, or a new one."
+            )
