@@ -11,10 +11,16 @@ EPSILON = 1e-5
 FORMS = {
     "staged": normalization.staged_batch_normalization,
     "fused": normalization.fused_batch_normalization,
+    "cpu": normalization.cpu_batch_normalization,
 }
 all_forms = pytest.mark.parametrize(
     ("form", "dtype"),
-    [("staged", "float64"), ("staged", "float32"), ("fused", "float32")],
+    [
+        ("staged", "float64"),
+        ("staged", "float32"),
+        ("fused", "float32"),
+        ("cpu", "float32"),
+    ],
 )
 SCALES = {
     "affine": ([[0.5, 1.0, 2.0], [3.0, 0.1, -1.0]], [[0.0, 1.0, 2.0], [1.0, 0.0, 3.0]]),
