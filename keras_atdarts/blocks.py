@@ -190,17 +190,25 @@ class BatchNormalization(keras.layers.Layer):
             (self.moving_mean, means),
             (self.moving_variance, variances),
         ):
-            statistic.assign((1 - RATE) * statistic + RATE * of_batch)
+            now = tf.convert_to_tensor(statistic)
+            statistic.assign(now + RATE * (of_batch - now))
         return results
 
     def _scales_and_offsets(self, weights):
         if not self.affine:
-            return weights, None
-        scales, offsets = tf.unstack(self.gamma), tf.unstack(self.beta)
-        if weights is not None:
-            scales = [w * x for w, x in zip(weights, scales, strict=True)]
-            offsets = [w * x for w, x in zip(weights, offsets, strict=True)]
-        return scales, offsets
+            return self._rows(weights), None
+        scales, offsets = map(tf.convert_to_tensor, (self.gamma, self.beta))
+        if weights is None:
+            return scales, offsets
+        weights = self._rows(weights)
+        return weights * scales, weights * offsets
+
+    def _rows(self, weights):
+        """Returns the weights of the edges, once for each channel."""
+        if weights is None:
+            return None
+        weights = tf.expand_dims(tf.stack(weights), axis=1)
+        return tf.broadcast_to(weights, self.moving_mean.shape)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -260,8 +268,9 @@ class ReLUConvBN(keras.layers.Layer):
         self.normalization.build((*input_shape[:-1], self.filters))
 
     def call(self, inputs, training=None):
-        x = kernels.pointwise_convolution(tf.nn.relu(inputs), self.kernel)
-        return self.normalization([x], training=training)[0]
+        kernel = tf.convert_to_tensor(self.kernel)[tf.newaxis]
+        x = kernels.pointwise_convolutions([tf.nn.relu(inputs)], kernel)
+        return self.normalization(x, training=training)[0]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
@@ -406,18 +415,16 @@ class FactorizedReduce(EdgeLayer):
         Returns:
             List of `num_edges` tensors.
         """
-        reduced = [
-            tf.concat(
-                [
-                    kernels.pointwise_convolution(shared.even, even_kernel),
-                    kernels.pointwise_convolution(shared.odd, odd_kernel),
-                ],
-                axis=-1,
+        halves = [
+            kernels.pointwise_convolutions(
+                [x] * self.num_edges, tf.convert_to_tensor(kernel)
             )
-            for even_kernel, odd_kernel in zip(
-                tf.unstack(self.even_kernel), tf.unstack(self.odd_kernel), strict=True
+            for x, kernel in (
+                (shared.even, self.even_kernel),
+                (shared.odd, self.odd_kernel),
             )
         ]
+        reduced = [tf.concat(pair, axis=-1) for pair in zip(*halves, strict=True)]
         return self.normalization.normalize(reduced, weights, training)
 
     def compute_output_shape(self, input_shape):

@@ -182,10 +182,19 @@ class SearchCell(keras.layers.Layer):
             mixed_attention.build(shape)  # All edges end at nodes.
 
     def call(self, inputs, weights, attention_weights=None, training=None):
-        states = [
+        states = self.prepare(inputs, training)
+        return self.connect(states, weights, attention_weights, training)
+
+    def prepare(self, inputs, training=None):
+        """Returns the cell's inputs, brought to its size and filters."""
+        return [
             layer(x, training=training)
             for layer, x in zip(self.input_layers, inputs, strict=True)
         ]
+
+    def connect(self, states, weights, attention_weights=None, training=None):
+        """Returns the cell's output, given what `prepare` returns."""
+        states = list(states)
         terms = [[] for _ in range(self.num_nodes)]
         for source, mixed_operation in enumerate(self.mixed_operations):
             if source >= NUM_INPUTS:  # All edges to this node are known by now.

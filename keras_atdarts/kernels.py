@@ -25,7 +25,7 @@ def subsample_even(x):
 
     Like every maximum of TensorFlow, it turns nan into the lowest number.
     """
-    return tf.nn.max_pool2d(x, ksize=1, strides=2, padding="VALID")
+    return pool_maximum(x, ksize=1, strides=2)
 
 
 def subsample_odd(x):
@@ -75,106 +75,185 @@ def convolution(x, kernel, strides=1, padding="same"):
     return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())
 
 
-def pointwise_convolution(x, kernel):
-    """Convolves 1x1, as a matrix product: `kernel` is `(channels, filters)`."""
-    _, height, width, channels = x.shape
-    filters = kernel.shape[-1]
+def pointwise_convolutions(tensors, kernels):
+    """Convolves 1x1, as matrix products.
+
+    Args:
+        tensors: List of tensors `(batch, height, width, channels)` of one shape.
+        kernels: Tensor `(len(tensors), channels, filters)`.
+    """
+    _, height, width, channels = tensors[0].shape
+    kernels = tf.unstack(kernels, len(tensors))
     if height is None or width is None:
-        return tf.nn.conv2d(x, kernel[tf.newaxis, tf.newaxis], 1, "VALID")
-    pixels = tf.reshape(x, [-1, channels])
-    return tf.reshape(tf.matmul(pixels, kernel), [-1, height, width, filters])
+        kernels = [kernel[tf.newaxis, tf.newaxis] for kernel in kernels]
+        pairs = zip(tensors, kernels, strict=True)
+        return [tf.nn.conv2d(x, kernel, 1, "VALID") for x, kernel in pairs]
+    pixels = tf.constant([-1, channels])  # One node each for all tensors.
+    images = tf.constant([-1, height, width, kernels[0].shape[-1]])
+    flat = map_distinct(lambda x: tf.reshape(x, pixels), tensors)
+    pairs = zip(flat, kernels, strict=True)
+    return [tf.reshape(tf.matmul(x, kernel), images) for x, kernel in pairs]
 
 
-def depthwise_convolution(x, kernel, strides=1, dilation_rate=1):
+def map_distinct(function, tensors):
+    """Returns the function's results; computed once where tensors are the same."""
+    results = {id(x): None for x in tensors}
+    for x in tensors:
+        if results[id(x)] is None:
+            results[id(x)] = function(x)
+    return [results[id(x)] for x in tensors]
+
+
+def depthwise_convolutions(tensors, kernels, strides=1, dilation_rate=1):
     """Convolves each channel by itself with symmetric padding.
 
     Args:
-        x: Tensor `(batch, height, width, channels)`.
-        kernel: Tensor `(size, size, channels, 1)`, `size` odd.
+        tensors: List of tensors `(batch, height, width, channels)` of one shape.
+        kernels: Tensor `(len(tensors), size, size, channels, 1)`, `size` odd.
         strides: Integer, 1 or 2.
         dilation_rate: Integer, 1 or 2.
 
     Returns:
-        Tensor `(batch, ceil(height / strides), ceil(width / strides), channels)`.
+        List of tensors
+        `(batch, ceil(height / strides), ceil(width / strides), channels)`.
     """
     if strides == 2 and dilation_rate == 2:
         # Only even pixels are ever read: a plain convolution on their grid.
-        return depthwise_convolution(subsample_even(x), kernel)
-    if strides == 1 and dilation_rate == 1:
-        return dense_depthwise_convolution(x, kernel)
-    if strides == 1:
-        return tf.nn.depthwise_conv2d(
-            x,
-            kernel,
-            strides=[1, 1, 1, 1],
-            padding="SAME",
-            dilations=[dilation_rate, dilation_rate],
+        return dense_convolutions(map_distinct(subsample_even, tensors), kernels)
+    if strides == 2:
+        # Padding inside the op (EXPLICIT) sends its gradients to slow kernels.
+        tensors = map_distinct(lambda x: pad_symmetric(x, kernels[0]), tensors)
+        return plain_convolutions(tensors, kernels, strides, "VALID")
+    if dilation_rate == 2:
+        phases = map_distinct(to_phases, tensors)
+        height, width = size_of(tensors[0])
+        return [
+            from_phases(x, height, width) for x in dense_convolutions(phases, kernels)
+        ]
+    return dense_convolutions(tensors, kernels)
+
+
+def size_of(x):
+    """Returns height and width, as integers where they are known."""
+    dynamic = tf.shape(x)
+    return [dynamic[i] if x.shape[i] is None else x.shape[i] for i in (1, 2)]
+
+
+def to_phases(x):
+    """Returns the four images of every second pixel `(4 * batch, ...)`.
+
+    Neighbours in them are two pixels apart in `x`. Odd sizes are rounded up, with
+    zeros.
+    """
+    height, width = size_of(x)
+    return tf.space_to_batch(x, [2, 2], [[0, height % 2], [0, width % 2]])
+
+
+def from_phases(x, height, width):
+    """Returns the image of `height` and `width` whose `to_phases` are `x`."""
+    return tf.batch_to_space(x, [2, 2], [[0, height % 2], [0, width % 2]])
+
+
+def plain_convolutions(tensors, kernels, strides=1, padding="SAME"):
+    """Depthwise convolutions by TensorFlow's own operation and gradient."""
+    return [
+        tf.raw_ops.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=[1, strides, strides, 1], padding=padding
         )
-    # Padding inside the op (EXPLICIT) sends its gradients to slow kernels.
-    padded = pad_symmetric(x, kernel)
-    return tf.nn.depthwise_conv2d(
-        padded, kernel, strides=[1, strides, strides, 1], padding="VALID"
-    )
+        for x, kernel in zip(tensors, tf.unstack(kernels, len(tensors)), strict=True)
+    ]
 
 
-def dense_depthwise_convolution(x, kernel):
-    """`depthwise_convolution` without strides or dilation."""
-    if kernel.shape[:2] != (5, 5) or x.shape[2] is None or on_gpu():
-        return plain_depthwise_convolution(x, kernel)
+def dense_convolutions(tensors, kernels):
+    """`depthwise_convolutions` without strides or dilation."""
+    if kernels.shape[1:3] != (5, 5) or tensors[0].shape[2] is None or on_gpu():
+        return plain_convolutions(tensors, kernels)
 
     @tf.custom_gradient
-    def convolve(x, kernel):
-        def gradient(slope):
-            # The input's is a convolution too, with the kernel turned around.
-            of_x = plain_depthwise_convolution(slope, kernel[::-1, ::-1])
-            return of_x, filter_gradient_of_5x5(x, slope)
+    def convolve(kernels, *tensors):
+        def gradient(*slopes):
+            # A convolution as well, with the kernels turned around.
+            of_tensors = plain_convolutions(slopes, tf.reverse(kernels, [1, 2]))
+            return (filter_gradients_of_5x5(tensors, slopes), *of_tensors)
 
-        return plain_depthwise_convolution(x, kernel), gradient
+        return plain_convolutions(tensors, kernels), gradient
 
-    return convolve(x, kernel)
-
-
-def plain_depthwise_convolution(x, kernel):
-    """TensorFlow's form of `dense_depthwise_convolution`."""
-    return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME")
+    return convolve(kernels, *tensors)
 
 
-def filter_gradient_of_5x5(x, slope):
-    """Returns the gradient of the kernel of a 5x5 depthwise convolution.
+def filter_gradients_of_5x5(tensors, slopes):
+    """Returns the gradient of the kernels of 5x5 depthwise convolutions.
 
     oneDNN has no fast kernel for it, but one for three columns: the middle ones.
     The columns -2, 0 and 2 are neighbours in an image of half the width and twice
     the channels, which has the same numbers in memory.
 
     Args:
-        x: Input `(batch, height, width, channels)` of known width.
-        slope: Gradient of the result, of the same shape.
+        tensors: List of inputs `(batch, height, width, channels)`, of known width.
+        slopes: List of the gradients of the results, of the same shape.
     """
-    width, channels = x.shape[2:]
-    middle = filter_gradient(x, slope, columns=3)
+    _, height, width, channels = tensors[0].shape
+    middle = filter_gradients(tensors, slopes)
     if width % 2:
-        x, slope = (tf.pad(t, [[0, 0], [0, 0], [0, 1], [0, 0]]) for t in (x, slope))
-    size = [-1, x.shape[1] or tf.shape(x)[1], (width + 1) // 2, 2 * channels]
-    x, slope = tf.reshape(x, size), tf.reshape(slope, size)
-    even, odd = tf.split(filter_gradient(x, slope, columns=3), 2, axis=2)
-    outer = even + odd
-    return tf.concat([outer[:, :1], middle, outer[:, 2:]], axis=1)
-
-
-def filter_gradient(x, slope, columns):
-    """Returns the gradient `(5, columns, channels, 1)` of a depthwise kernel."""
-    return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
-        input=x,
-        filter_sizes=[5, columns, x.shape[3], 1],
-        out_backprop=slope,
-        strides=[1, 1, 1, 1],
-        padding="SAME",
+        margin = tf.constant([[0, 0], [0, 0], [0, 1], [0, 0]])
+        tensors, slopes = (
+            [tf.pad(x, margin) for x in images] for images in (tensors, slopes)
+        )
+    if height is None:
+        height = tf.shape(tensors[0])[1]
+    size = tf.stack([-1, height, (width + 1) // 2, 2 * channels])
+    outer = filter_gradients(
+        map_distinct(lambda x: tf.reshape(x, size), tensors),
+        [tf.reshape(slope, size) for slope in slopes],
     )
+    outer = tf.add(*tf.split(outer, 2, axis=3))
+    first, _, last = tf.split(outer, 3, axis=2)
+    return tf.concat([first, middle, last], axis=2)
+
+
+def filter_gradients(tensors, slopes):
+    """Returns the gradient `(len(tensors), 5, 3, channels, 1)` of 5x3 kernels."""
+    sizes = tf.constant([5, 3, tensors[0].shape[3], 1])
+    return tf.stack(
+        [
+            tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+                input=x,
+                filter_sizes=sizes,
+                out_backprop=slope,
+                strides=[1, 1, 1, 1],
+                padding="SAME",
+            )
+            for x, slope in zip(tensors, slopes, strict=True)
+        ]
+    )
+
+
+def pool_maximum(x, ksize, strides):
+    """Pools `ksize` x `ksize` pixels; one of `ksize` and `strides` is 1.
+
+    On CPUs the gradient has a fast kernel only where it stands in one
+    `tf.function` with the pooling, which is therefore done again.
+    """
+    sizes = {"ksize": [1, ksize, ksize, 1], "strides": [1, strides, strides, 1]}
+
+    def pool(x):
+        return tf.raw_ops.MaxPool(input=x, padding="SAME", **sizes)
+
+    @tf.custom_gradient
+    def pooled(x):
+        def gradient(slope):
+            return tf.raw_ops.MaxPoolGrad(
+                orig_input=x, orig_output=pool(x), grad=slope, padding="SAME", **sizes
+            )
+
+        return pool(x), gradient
+
+    return pooled(x)
 
 
 def max_pool(x, strides=1):
     """Pools 3x3 with symmetric padding; strided, the even pixels of stride 1."""
-    pooled = tf.nn.max_pool2d(x, ksize=3, strides=1, padding="SAME")
+    pooled = pool_maximum(x, ksize=3, strides=1)
     return pooled if strides == 1 else subsample_even(pooled)
 
 

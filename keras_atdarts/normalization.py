@@ -15,9 +15,9 @@ def batch_normalization(tensors, scales, offsets, epsilon, synchronized=False):
 
     Args:
         tensors: List of tensors `(batch, height, width, channels)` of one shape.
-        scales: List of as many tensors `(channels,)` or `()`, float32 (float64
-            for float64 tensors), or `None` for ones.
-        offsets: List of tensors `(channels,)`, or `None` for zeros.
+        scales: Tensor `(len(tensors), channels)`, float32 (float64 for float64
+            tensors), or `None` for ones.
+        offsets: Tensor `(len(tensors), channels)`, or `None` for zeros.
         epsilon: Float added to the variances.
         synchronized: Boolean, whether the batch is that of all replicas, not the
             equal part that this replica has.
@@ -46,9 +46,8 @@ def fused_batch_normalization(tensors, scales, offsets, epsilon):
     On CPUs it adds up all pixels in one running sum: in float32 the result is
     ten times less exact than PyTorch's and flips ReLUs.
     """
-    like = tensors[0].shape[-1], tf.float32, len(tensors)
-    scales, offsets = vectors(scales, 1.0, *like), vectors(offsets, 0.0, *like)
     zeros = tf.zeros(tensors[0].shape[-1])
+    rows = rows_of(scales, 1.0, tensors), rows_of(offsets, 0.0, tensors)
     # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
     results = [
         tf.raw_ops.FusedBatchNormV3(
@@ -60,13 +59,20 @@ def fused_batch_normalization(tensors, scales, offsets, epsilon):
             epsilon=epsilon,
             exponential_avg_factor=1.0,  # The new moving statistics: the batch's.
         )
-        for x, scale, offset in zip(tensors, scales, offsets, strict=True)
+        for x, scale, offset in zip(tensors, *rows, strict=True)
     ]
     return (
         [result.y for result in results],
         tf.stack([result.batch_mean for result in results]),
         tf.stack([result.batch_variance for result in results]),
     )
+
+
+def rows_of(values, default, tensors):
+    """Returns the scales or offsets of each tensor, as `batch_normalization` has."""
+    if values is None:
+        return [tf.constant(default, tf.float32, tensors[0].shape[-1:])] * len(tensors)
+    return tf.unstack(values, len(tensors))
 
 
 def cpu_batch_normalization(tensors, scales, offsets, epsilon):
@@ -76,49 +82,42 @@ def cpu_batch_normalization(tensors, scales, offsets, epsilon):
     three times faster. Their running sums do for gradients, which are of both
     signs and so do not grow along the sum.
     """
-    edges = len(tensors)
-    like = tensors[0].shape[-1], tensors[0].dtype, edges
+    given = [values for values in (scales, offsets) if values is not None]
 
-    def parts(inputs):
-        return inputs[:edges], inputs[edges : 2 * edges], inputs[2 * edges :]
+    def arguments(inputs):
+        """Returns tensors, scales and offsets as they are in `inputs`."""
+        values = list(inputs[len(tensors) :])
+        has_values = scales is not None, offsets is not None
+        return inputs[: len(tensors)], *(values.pop(0) if x else None for x in has_values)
 
     @tf.custom_gradient
     def normalize(*inputs):
-        means, variances = staged_statistics(inputs[:edges])
-        statistics = tf.unstack(means), tf.unstack(variances)
-        results = normalize_by_kernels(*parts(inputs), *statistics, epsilon)
+        means, variances = staged_statistics(inputs[: len(tensors)])
+        results = normalize_by_kernels(*arguments(inputs), means, variances, epsilon)
 
         def gradient(*slopes):
-            def by_kernels(*slopes_and_inputs):
-                slopes, inputs = slopes_and_inputs[:edges], slopes_and_inputs[edges:]
-                tensors, scales, _ = parts(inputs)
-                return slopes_by_kernels(slopes, tensors, scales, *statistics, epsilon)
+            def by_kernels(*values):
+                slopes, inputs = values[: len(tensors)], values[len(tensors) :]
+                return slopes_by_kernels(
+                    slopes, *arguments(inputs), means, variances, epsilon
+                )
 
-            def plain(*slopes_and_inputs):
-                slopes, inputs = slopes_and_inputs[:edges], slopes_and_inputs[edges:]
+            def plain(*values):
+                slopes, inputs = values[: len(tensors)], values[len(tensors) :]
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(inputs)
-                    results, *_ = staged_batch_normalization(*parts(inputs), epsilon)
+                    results, *_ = staged_batch_normalization(
+                        *arguments(inputs), epsilon
+                    )
                 return tape.gradient(results, inputs, slopes)
 
-            return differentiated_as(plain, by_kernels)(*slopes[:edges], *inputs)
+            function = differentiated_as(plain, by_kernels)
+            return function(*slopes[: len(tensors)], *inputs)
 
         return (*results, means, variances), gradient
 
-    *results, means, variances = normalize(
-        *tensors, *vectors(scales, 1.0, *like), *vectors(offsets, 0.0, *like)
-    )
+    *results, means, variances = normalize(*tensors, *given)
     return results, means, variances * bias_correction(tensors[0])
-
-
-def vectors(values, default, channels, dtype, edges):
-    """Returns scales or offsets as a list of tensors `(channels,)`."""
-    if not values:
-        return [tf.fill([channels], tf.constant(default, dtype))] * edges
-    if values[0].shape.rank:
-        return values
-    columns = tf.stack(values)[:, tf.newaxis]
-    return tf.unstack(tf.broadcast_to(columns, [edges, channels]))
 
 
 def staged_statistics(tensors):
@@ -131,6 +130,12 @@ def staged_statistics(tensors):
 
 def normalize_by_kernels(tensors, scales, offsets, means, variances, epsilon):
     """Returns the normalised tensors, by given statistics."""
+    rows = (
+        rows_of(scales, 1.0, tensors),
+        rows_of(offsets, 0.0, tensors),
+        tf.unstack(means, len(tensors)),
+        tf.unstack(variances, len(tensors)),
+    )
     return [
         tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -141,15 +146,18 @@ def normalize_by_kernels(tensors, scales, offsets, means, variances, epsilon):
             epsilon=epsilon,
             is_training=False,
         ).y
-        for x, scale, offset, mean, variance in zip(
-            tensors, scales, offsets, means, variances, strict=True
-        )
+        for x, scale, offset, mean, variance in zip(tensors, *rows, strict=True)
     ]
 
 
-def slopes_by_kernels(slopes, tensors, scales, means, variances, epsilon):
-    """Returns the gradients of tensors, scales and offsets of a batch norm on CPUs."""
+def slopes_by_kernels(slopes, tensors, scales, offsets, means, variances, epsilon):
+    """Returns the gradients of the arguments of a batch norm, on CPUs."""
     unused = tf.constant([0.0])
+    rows = (
+        rows_of(scales, 1.0, tensors),
+        tf.unstack(means, len(tensors)),
+        tf.unstack(variances, len(tensors)),
+    )
     results = [
         tf.raw_ops.FusedBatchNormGradV3(
             y_backprop=slope,
@@ -160,15 +168,14 @@ def slopes_by_kernels(slopes, tensors, scales, means, variances, epsilon):
             reserve_space_3=unused,
             epsilon=epsilon,
         )
-        for slope, x, scale, mean, variance in zip(
-            slopes, tensors, scales, means, variances, strict=True
-        )
+        for slope, x, scale, mean, variance in zip(slopes, tensors, *rows, strict=True)
     ]
-    return [
-        *(result.x_backprop for result in results),
-        *(result.scale_backprop for result in results),
-        *(result.offset_backprop for result in results),
-    ]
+    gradients = [result.x_backprop for result in results]
+    if scales is not None:
+        gradients.append(tf.stack([result.scale_backprop for result in results]))
+    if offsets is not None:
+        gradients.append(tf.stack([result.offset_backprop for result in results]))
+    return gradients
 
 
 def differentiated_as(plain, fast):
@@ -221,7 +228,8 @@ def staged_batch_normalization(
     means over the batch of a list of means over this share.
     """
     edges = len(tensors)
-    scales, offsets = scales or [], offsets or []
+    scales = [] if scales is None else tf.unstack(scales, edges)
+    offsets = [] if offsets is None else tf.unstack(offsets, edges)
     size = count_pixels(tensors[0])
 
     @tf.custom_gradient
@@ -257,8 +265,6 @@ def staged_batch_normalization(
                 for factor, slope, total, projection in terms
             ]
             of_scales = [size * along for along in alongs] if scales else []
-            if scales and scales[0].shape.rank == 0:
-                of_scales = [tf.reduce_sum(x) for x in of_scales]
             of_offsets = [size * total for total in totals] if offsets else []
             return of_tensors + of_scales + of_offsets
 
@@ -270,6 +276,9 @@ def staged_batch_normalization(
 
 def bias_correction(x, shares=1):
     """Returns the factor from the variance of a batch to the unbiased one."""
+    size = x.shape[:-1].num_elements()
+    if size is not None:
+        return shares * size / max(shares * size - 1, 1)
     size = shares * count_pixels(x)
     return size / tf.maximum(size - 1, 1)
 
@@ -300,10 +309,10 @@ def frozen_batch_normalization(tensors, scales, offsets, means, variances, epsil
     """
     factors = tf.math.rsqrt(variances + epsilon)
     if scales is not None:
-        factors *= tf.stack([tf.reshape(scale, [-1]) for scale in scales])
+        factors *= scales
     shifts = -means * factors
     if offsets is not None:
-        shifts += tf.stack(offsets)
+        shifts += offsets
     dtype = tensors[0].dtype
     factors, shifts = (tf.unstack(tf.cast(x, dtype)) for x in (factors, shifts))
     edges = zip(tensors, factors, shifts, strict=True)

@@ -26,6 +26,7 @@ from keras_atdarts.mixing import cell_edges
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.recompute import recomputed
+from keras_atdarts.shared_cells import SharedCell
 
 ALPHA_DEVIATION = 1e-3
 
@@ -94,6 +95,7 @@ class Supernet(keras.Model):
         self.attention_placement = attention_placement
         # Both decided by `compile`.
         self.recompute = False
+        self.shared_cells = {}
         self.gradient_accumulation = 1
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = dict.fromkeys(CELL_TYPES, mixed)
@@ -158,6 +160,8 @@ class Supernet(keras.Model):
         for cell in self.cells:
             if self.recompute and training:
                 outputs = self._recomputed_cell(cell, states, alphas)
+            elif training and not tf.executing_eagerly():
+                outputs = self._shared_cell(cell, states, alphas)
             else:
                 outputs = self._run_cell(cell, states, mixing, training)
             states = [states[1], outputs]
@@ -177,6 +181,19 @@ class Supernet(keras.Model):
             attention_weights=mixing.get(attention_of(cell.cell_type)),
             training=training,
         )
+
+    def _shared_cell(self, cell, states, alphas):
+        states = cell.prepare(states, training=True)
+        kind = cell.reduction, cell.filters, tuple(states[0].shape[1:])
+        if kind not in self.shared_cells:
+            def mix(alphas):
+                mixing = self._mix(alphas)
+                return {
+                    "weights": mixing[cell.cell_type],
+                    "attention_weights": mixing.get(attention_of(cell.cell_type)),
+                }
+            self.shared_cells[kind] = SharedCell(cell, mix)
+        return self.shared_cells[kind](cell, states, alphas)
 
     def _recomputed_cell(self, cell, states, alphas):
         def run(older, newer, *alphas):

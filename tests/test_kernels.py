@@ -55,8 +55,8 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
         strides,
         dilation_rate,
     )
-    result = kernels.depthwise_convolution(
-        tf.constant(x), kernel, strides, dilation_rate
+    [result] = kernels.depthwise_convolutions(
+        [tf.constant(x)], tf.constant(kernel[np.newaxis]), strides, dilation_rate
     )
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
 
@@ -108,17 +108,20 @@ def test_subsampling_of_unknown_sizes():
 
 
 @sizes
-def test_pointwise_convolution(size):
-    x = tf.constant(random_images((2, *size, 3), "float64"))
-    kernel = random_images((3, 4), "float64")
-    expected = np.einsum("bhwc,cf->bhwf", x, kernel)
-    result = kernels.pointwise_convolution(x, tf.constant(kernel))
-    np.testing.assert_allclose(result, expected)
+def test_pointwise_convolutions(size):
+    images = random_images((2, 2, *size, 3), "float64")
+    weights = random_images((2, 3, 4), "float64")
+    expected = np.einsum("ebhwc,ecf->ebhwf", images, weights)
+
+    def convolve(images, weights):
+        return kernels.pointwise_convolutions(tf.unstack(images, 2), weights)
+
+    np.testing.assert_allclose(convolve(images, weights), expected)
     unknown = tf.function(
-        kernels.pointwise_convolution,
+        convolve,
         input_signature=[
-            tf.TensorSpec((None, None, None, 3), tf.float64),
-            tf.TensorSpec((3, 4), tf.float64),
+            tf.TensorSpec((2, None, None, None, 3), tf.float64),
+            tf.TensorSpec((2, 3, 4), tf.float64),
         ],
     )
-    np.testing.assert_allclose(unknown(x, kernel), expected)
+    np.testing.assert_allclose(unknown(images, weights), expected)

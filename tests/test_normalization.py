@@ -24,14 +24,16 @@ all_forms = pytest.mark.parametrize(
 )
 SCALES = {
     "affine": ([[0.5, 1.0, 2.0], [3.0, 0.1, -1.0]], [[0.0, 1.0, 2.0], [1.0, 0.0, 3.0]]),
-    "weighted": ([0.3, 0.7], None),
+    "scaled": ([[0.3, 0.3, 0.3], [0.7, 0.7, 0.7]], None),
     "plain": (None, None),
 }
 
 
+def tensor_of(values, dtype):
+    return None if values is None else tf.constant(values, dtype)
+
+
 def tensors_of(values, dtype):
-    if values is None:
-        return None
     return [tf.constant(value, dtype) for value in values]
 
 
@@ -69,7 +71,7 @@ def twice_differentiated(form, inputs, probes):
 def test_values_and_both_gradients(form, dtype, kind, graph):
     images = random_images((4, 4, 5, 6, 3), dtype)
     inputs = [tensors_of(images[:2] * 3 + 1, dtype)]
-    inputs += [tensors_of(values, dtype) for values in SCALES[kind]]
+    inputs += [tensor_of(values, dtype) for values in SCALES[kind]]
     probes = tensors_of(images[2:], dtype)
     exact_inputs, exact_probes = tf.nest.map_structure(
         lambda x: None if x is None else tf.cast(x, tf.float64), (inputs, probes)
@@ -112,7 +114,7 @@ def test_unknown_sizes_give_the_same():
 @pytest.mark.parametrize("kind", SCALES)
 def test_given_statistics(kind):
     tensors = tensors_of(random_images((2, 4, 5, 6, 3), "float64"), "float64")
-    scales, offsets = (tensors_of(values, "float64") for values in SCALES[kind])
+    scales, offsets = (tensor_of(values, "float64") for values in SCALES[kind])
     means = tf.stack([tf.reduce_mean(x, axis=[0, 1, 2]) for x in tensors])
     variances = tf.stack([tf.math.reduce_variance(x, axis=[0, 1, 2]) for x in tensors])
     expected, _, _ = defined(tensors, scales, offsets, EPSILON)

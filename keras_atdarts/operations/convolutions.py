@@ -44,15 +44,11 @@ class DepthwiseOperation(Operation):
 
     def convolve(self, tensors, weights, strides=1, dilation_rate=1):
         """Convolves one rectified tensor per edge with that edge's weights."""
-        depthwise, pointwise = weights
-        return [
-            kernels.pointwise_convolution(
-                kernels.depthwise_convolution(x, kernel, strides, dilation_rate), mixer
-            )
-            for x, kernel, mixer in zip(
-                tensors, tf.unstack(depthwise), tf.unstack(pointwise), strict=True
-            )
-        ]
+        depthwise, pointwise = map(tf.convert_to_tensor, weights)
+        tensors = kernels.depthwise_convolutions(
+            tensors, depthwise, strides, dilation_rate
+        )
+        return kernels.pointwise_convolutions(tensors, pointwise)
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
