@@ -181,6 +181,21 @@ class SearchCell(keras.layers.Layer):
         for mixed_attention in self.mixed_attentions:
             mixed_attention.build(shape)  # All edges end at nodes.
 
+    @property
+    def connections(self):
+        """The layers that `connect` calls."""
+        return [*self.mixed_operations, *self.mixed_attentions]
+
+    def kind(self, states):
+        """Returns what cells have in common whose `connect` differs in weights only.
+
+        Args:
+            states: What `prepare` returns.
+        """
+        shapes = tuple(tuple(x.shape) for x in states)
+        parts = self.filters, self.operations, self.num_nodes, self.attention
+        return self.reduction, self.compute_dtype, shapes, *parts
+
     def call(self, inputs, weights, attention_weights=None, training=None):
         states = self.prepare(inputs, training)
         return self.connect(states, weights, attention_weights, training)
@@ -194,7 +209,7 @@ class SearchCell(keras.layers.Layer):
 
     def connect(self, states, weights, attention_weights=None, training=None):
         """Returns the cell's output, given what `prepare` returns."""
-        states = list(states)
+        states = [*states]
         terms = [[] for _ in range(self.num_nodes)]
         for source, mixed_operation in enumerate(self.mixed_operations):
             if source >= NUM_INPUTS:  # All edges to this node are known by now.

@@ -21,7 +21,9 @@ from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
-from keras_atdarts.recompute import recomputed
+from keras_atdarts.stateless import Stateless
+from keras_atdarts.stateless import Variables
+from keras_atdarts.stateless import recomputed
 
 
 def build_network(
@@ -135,7 +137,9 @@ class DerivedCell(keras.Model):
     def call(self, inputs, training=None, mask=None):
         run = functools.partial(super().call, training=training)
         if self.recompute and training:
-            return recomputed(self, lambda *states: run(list(states)), *inputs)
+            variables = Variables([self])
+            cell = Stateless(variables, lambda *states: run(list(states)))
+            return recomputed(cell, variables, *inputs)
         return run(inputs)
 
 

@@ -88,7 +88,9 @@ def cpu_batch_normalization(tensors, scales, offsets, epsilon):
         """Returns tensors, scales and offsets as they are in `inputs`."""
         values = list(inputs[len(tensors) :])
         has_values = scales is not None, offsets is not None
-        return inputs[: len(tensors)], *(values.pop(0) if x else None for x in has_values)
+        return inputs[: len(tensors)], *(
+            values.pop(0) if x else None for x in has_values
+        )
 
     @tf.custom_gradient
     def normalize(*inputs):

@@ -25,8 +25,10 @@ from keras_atdarts.mixing import MixingWeights
 from keras_atdarts.mixing import cell_edges
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
-from keras_atdarts.recompute import recomputed
-from keras_atdarts.shared_cells import SharedCell
+from keras_atdarts.stateless import Stateless
+from keras_atdarts.stateless import Variables
+from keras_atdarts.stateless import recomputed
+from keras_atdarts.stateless import run
 
 ALPHA_DEVIATION = 1e-3
 
@@ -95,7 +97,7 @@ class Supernet(keras.Model):
         self.attention_placement = attention_placement
         # Both decided by `compile`.
         self.recompute = False
-        self.shared_cells = {}
+        self._stateless_cells = {}
         self.gradient_accumulation = 1
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = dict.fromkeys(CELL_TYPES, mixed)
@@ -154,52 +156,43 @@ class Supernet(keras.Model):
         return [weight for layer in layers for weight in layer.trainable_variables]
 
     def call(self, inputs, training=None):
-        alphas = [tf.convert_to_tensor(variable) for variable in self.alphas]
-        mixing = self._mix(alphas)
+        alphas = {
+            name: tf.convert_to_tensor(variable)
+            for name, variable in zip(self.choices, self.alphas, strict=True)
+        }
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
-            if self.recompute and training:
-                outputs = self._recomputed_cell(cell, states, alphas)
-            elif training and not tf.executing_eagerly():
-                outputs = self._shared_cell(cell, states, alphas)
-            else:
-                outputs = self._run_cell(cell, states, mixing, training)
+            outputs = self._run_cell(cell, states, alphas, training)
             states = [states[1], outputs]
         return self.classifier(states[1])
 
-    def _mix(self, alphas):
-        """Returns the `MixingWeights` of every cell type by name."""
-        return {
-            name: MixingWeights(tensor, self.num_nodes)
-            for name, tensor in zip(self.choices, alphas, strict=True)
-        }
+    def _run_cell(self, cell, inputs, alphas, training):
+        names = cell.cell_type, attention_of(cell.cell_type)
+        alphas = [alphas[name] for name in names if name in alphas]
+        states = cell.prepare(inputs, training)
+        traced = traces_cells()
+        if not training or not (traced or self.recompute):
+            return self._connect(cell, states, alphas, training)
+        function = self._stateless_cell(cell, states, traced)
+        call = recomputed if self.recompute else run
+        return call(function, Variables(cell.connections), *states, *alphas)
 
-    def _run_cell(self, cell, states, mixing, training):
-        return cell(
-            states,
-            weights=mixing[cell.cell_type],
-            attention_weights=mixing.get(attention_of(cell.cell_type)),
-            training=training,
-        )
+    def _connect(self, cell, states, alphas, training):
+        weights = [MixingWeights(tensor, self.num_nodes) for tensor in alphas]
+        return cell.connect(states, *weights, training=training)
 
-    def _shared_cell(self, cell, states, alphas):
-        states = cell.prepare(states, training=True)
-        kind = cell.reduction, cell.filters, tuple(states[0].shape[1:])
-        if kind not in self.shared_cells:
-            def mix(alphas):
-                mixing = self._mix(alphas)
-                return {
-                    "weights": mixing[cell.cell_type],
-                    "attention_weights": mixing.get(attention_of(cell.cell_type)),
-                }
-            self.shared_cells[kind] = SharedCell(cell, mix)
-        return self.shared_cells[kind](cell, states, alphas)
+    def _stateless_cell(self, cell, states, traced):
+        """Returns the `Stateless` that does what the cell does between its states."""
+        kind = cell.kind(states) if traced else cell.name
+        if kind not in self._stateless_cells:
 
-    def _recomputed_cell(self, cell, states, alphas):
-        def run(older, newer, *alphas):
-            return self._run_cell(cell, [older, newer], self._mix(alphas), True)
+            def connect(older, newer, *alphas):
+                return self._connect(cell, [older, newer], alphas, training=True)
 
-        return recomputed(cell, run, *states, *alphas)
+            self._stateless_cells[kind] = Stateless(
+                Variables(cell.connections), connect, traced
+            )
+        return self._stateless_cells[kind]
 
     def compile(
         self,
@@ -258,6 +251,7 @@ class Supernet(keras.Model):
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
         self.recompute = recompute
+        self._stateless_cells = {}
         self.gradient_accumulation = gradient_accumulation
         if self.built:
             self._build_optimizers()
@@ -386,6 +380,15 @@ class Supernet(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def traces_cells():
+    """Whether cells of one kind can be calls of one function.
+
+    On several replicas it would have to be traced for each of them.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return replicas == 1 and not tf.executing_eagerly()
 
 
 def check_compile_options(options):
