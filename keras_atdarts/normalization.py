@@ -76,11 +76,11 @@ def rows_of(values, default, tensors):
 
 
 def cpu_batch_normalization(tensors, scales, offsets, epsilon):
-    """`batch_normalization` in float32 on CPUs: as exact as the staged form.
+    """`batch_normalization` in float32 on CPUs, three times faster than staged.
 
-    All are TensorFlow's kernels, which makes it three times faster. Their running
-    sums do for gradients, which are of both signs and so do not grow along the
-    sum; the statistics are taken of short ones.
+    All is done by TensorFlow's kernels. The statistics are taken on short sums, so
+    that the values are as exact as the staged ones, and no ReLU flips for it. The
+    gradients' running sums are of both signs and do not grow along the batch.
     """
     given = [values for values in (scales, offsets) if values is not None]
 

@@ -61,6 +61,53 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("dilation_rate", [1, 2])
+@pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5), (None, 6), (None, None)])
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_gradients_of_the_fast_depthwise_convolution(size, dilation_rate, shared):
+    """Against TensorFlow's own, twice differentiated, in float64."""
+    shape = [8 if side is None else side for side in size]
+    images = random_images((2, 2, *shape, 3), "float64")
+    weights = random_images((2, 5, 5, 3, 1), "float64")
+
+    def plain(x, kernel):
+        return tf.nn.depthwise_conv2d(
+            x, kernel, [1, 1, 1, 1], "SAME", dilations=[dilation_rate] * 2
+        )
+
+    def fast(tensors, weights):
+        return kernels.depthwise_convolutions(
+            tensors, weights, dilation_rate=dilation_rate
+        )
+
+    def reference(tensors, weights):
+        return [plain(*pair) for pair in zip(tensors, tf.unstack(weights), strict=True)]
+
+    def differentiate(function, images, weights):
+        with tf.GradientTape() as outer:
+            outer.watch([images, weights])
+            with tf.GradientTape() as inner:
+                inner.watch([images, weights])
+                first, second = tf.unstack(images)
+                tensors = [first, first] if shared else [first, second]
+                results = function(tensors, weights)
+                loss = tf.add_n([tf.reduce_sum(tf.sin(y)) for y in results])
+            gradients = inner.gradient(loss, [images, weights])
+            total = tf.add_n([tf.reduce_sum(gradient**2) for gradient in gradients])
+        return [*results, *gradients, *outer.gradient(total, [images, weights])]
+
+    signature = [
+        tf.TensorSpec((2, 2, *size, 3), tf.float64),
+        tf.TensorSpec(weights.shape, tf.float64),
+    ]
+    traced = tf.function(
+        lambda *values: differentiate(fast, *values), input_signature=signature
+    )
+    expected = differentiate(reference, tf.constant(images), tf.constant(weights))
+    for found, exact in zip(traced(images, weights), expected, strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-9)
+
+
 @both_strides
 @sizes
 def test_convolution(size, strides):
