@@ -166,7 +166,8 @@ def plain_convolutions(tensors, kernels, strides=1, padding="SAME"):
 
 def dense_convolutions(tensors, kernels):
     """`depthwise_convolutions` without strides or dilation."""
-    if kernels.shape[1:3] != (5, 5) or tensors[0].shape[2] is None or on_gpu():
+    known = None not in tensors[0].shape[1:3]
+    if kernels.shape[1:3] != (5, 5) or not known or on_gpu():
         return plain_convolutions(tensors, kernels)
 
     @tf.custom_gradient
@@ -189,7 +190,7 @@ def filter_gradients_of_5x5(tensors, slopes):
     the channels, which has the same numbers in memory.
 
     Args:
-        tensors: List of inputs `(batch, height, width, channels)`, of known width.
+        tensors: List of inputs `(batch, height, width, channels)`, of known size.
         slopes: List of the gradients of the results, of the same shape.
     """
     _, height, width, channels = tensors[0].shape
@@ -199,9 +200,7 @@ def filter_gradients_of_5x5(tensors, slopes):
         tensors, slopes = (
             [tf.pad(x, margin) for x in images] for images in (tensors, slopes)
         )
-    if height is None:
-        height = tf.shape(tensors[0])[1]
-    size = tf.stack([-1, height, (width + 1) // 2, 2 * channels])
+    size = tf.constant([-1, height, (width + 1) // 2, 2 * channels])
     outer = filter_gradients(
         map_distinct(lambda x: tf.reshape(x, size), tensors),
         [tf.reshape(slope, size) for slope in slopes],
