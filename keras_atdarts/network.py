@@ -175,7 +175,7 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
     ]
     for node, edges in enumerate(cell_genotype.nodes):
         results = [
-            _derived_edge(edge, f"node_{node}_edge_{index}", plan, states, drop_path)
+            _derived_edge(edge, _edge_name(node, index), plan, states, drop_path)
             for index, edge in enumerate(edges)
         ]
         states.append(_sum(results, f"node_{node}"))
@@ -185,10 +185,33 @@ def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):
     return DerivedCell(inputs, outputs[0], name=name)
 
 
+def operation_layer(cell, node, index, edge):
+    """Returns the operation on an edge of a derived cell.
+
+    Args:
+        cell: `DerivedCell`.
+        node: Integer, the node that the edge leads to.
+        index: Integer, which of the edges of that node.
+        edge: `Edge`, as in the genotype that the cell was built of.
+
+    Raises:
+        ValueError: The cell was built of another genotype.
+    """
+    return cell.get_layer(_operation_name(_edge_name(node, index), edge))
+
+
+def _edge_name(node, index):
+    return f"node_{node}_edge_{index}"
+
+
+def _operation_name(edge_name, edge):
+    return "_".join((edge_name, *edge.parts))
+
+
 def _derived_edge(edge, name, plan, states, drop_path):
     strides = 2 if plan.reduction and edge.source < NUM_INPUTS else 1
     operation = build_operation(
-        edge.operation, plan.filters, strides, name="_".join((name, *edge.parts))
+        edge.operation, plan.filters, strides, name=_operation_name(name, edge)
     )
     result = operation(states[edge.source])
     if drop_path and not operation.is_identity:

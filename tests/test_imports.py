@@ -24,7 +24,7 @@ LAYERS = (
     ("supernet", "network"),
     ("runs",),
     ("reports",),
-    ("study",),
+    ("explanations", "study"),
 )
 
 # The rooms that must be usable without loading Keras.
@@ -118,7 +118,7 @@ def test_only_the_top_imports_the_networks():
         for module, imported in all_imports()
         if imported in ("supernet", "network")
     }
-    assert importers <= {"__init__", "runs"}
+    assert importers <= {"__init__", "runs", "explanations"}
 
 
 def test_genotypes_need_no_keras():

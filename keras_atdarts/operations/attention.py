@@ -30,7 +30,13 @@ class AttentionOperation(Operation):
 
     In the supernet the result is normalised as the pools are: a gate near one
     half is otherwise a scaled skip connection and joins its collapse.
+
+    Its attribute `revise_gates`, `None` at first, can be a function from the list
+    of gates to those that are used instead: to record gates, or to replace them. It
+    is not saved.
     """
+
+    revise_gates = None
 
     def make_gate(self):
         """Returns the layer that computes the gates of all edges."""
@@ -61,7 +67,10 @@ class AttentionOperation(Operation):
         Returns:
             List of `num_edges` tensors.
         """
-        gates = scaled(self.gate(tensors, training=training), weights)
+        gates = self.gate(tensors, training=training)
+        if self.revise_gates is not None:
+            gates = self.revise_gates(gates)
+        gates = scaled(gates, weights)
         if len(tensors) == 1:
             tensors = tensors * self.num_edges
         return [x * gate for x, gate in zip(tensors, gates, strict=True)]

@@ -32,6 +32,7 @@ EVALUATION = "evaluation.json"
 VALIDATION = "validation.json"
 REPORT = "report.json"
 REPORT_PAGE = "report.html"
+EXPLANATION = "explanation"
 CANDIDATES = "candidates"
 TRAININGS = "trainings"
 SELECTION = "selection.json"
@@ -55,6 +56,7 @@ RUN_FILES = (
     VALIDATION,
     REPORT,
     REPORT_PAGE,
+    EXPLANATION,
     CANDIDATES,
     TRAININGS,
     SELECTION,

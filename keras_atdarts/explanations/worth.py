@@ -1,0 +1,115 @@
+"""How much accuracy attention is worth: what is lost where gates are constant.
+
+A gate is replaced by its mean over the images, so that what it does to all images
+alike stays, and what it does because of an image goes.
+"""
+
+import math
+
+import numpy as np
+
+
+def replacement_groups(gates):
+    """Returns which gates are replaced together.
+
+    Args:
+        gates: List of `PlacedGate`.
+
+    Returns:
+        List of `(name, boolean array)`: each gate by itself; all gates of each
+        attention that has several; all gates, where there are several attentions.
+    """
+    groups = [(gate.name, [each is gate for each in gates]) for gate in gates]
+    attentions = sorted({gate.attention for gate in gates})
+    for attention in attentions:
+        chosen = [gate.attention == attention for gate in gates]
+        if sum(chosen) > 1:
+            groups.append((f"all {sum(chosen)} {attention}", chosen))
+    if len(attentions) > 1:
+        groups.append((f"all {len(gates)} gates", [True] * len(gates)))
+    return [(name, np.array(chosen)) for name, chosen in groups]
+
+
+def measure_worth(classify, groups, batches):
+    """Classifies images with all gates, and without those of each group.
+
+    Args:
+        classify: Function from `gate_replacer`.
+        groups: List from `replacement_groups`.
+        batches: Iterable of `(images, labels)`.
+
+    Returns:
+        List of dicts, see `compare_answers`, each with the `"name"` of its group.
+    """
+    nothing = np.zeros_like(groups[0][1])
+    correct = [[] for _ in range(len(groups) + 1)]
+    for images, labels in batches:
+        for kept, replaced in zip(
+            correct, (nothing, *(chosen for _, chosen in groups)), strict=True
+        ):
+            logits = np.asarray(classify(images, replaced))
+            kept.append(np.argmax(logits, axis=-1) == np.asarray(labels))
+    with_gates, *without = map(np.concatenate, correct)
+    return [
+        {"name": name, **compare_answers(with_gates, answers)}
+        for (name, _), answers in zip(groups, without, strict=True)
+    ]
+
+
+def compare_answers(correct_with, correct_without):
+    """Compares two networks by their answers to the same images.
+
+    Args:
+        correct_with: Boolean array, which images are classified rightly with gates.
+        correct_without: The same without them.
+
+    Returns:
+        Dict of `"num_examples"`; `"only_with"` and `"only_without"`, the numbers of
+        images that are right in one case only; `"accuracy_with"` and
+        `"accuracy_without"`; `"difference"`, the former less the latter; its
+        `"standard_error"`, see `standard_error`; and `"p_value"`, see `mcnemar`.
+    """
+    count = len(correct_with)
+    only_with = int(np.sum(correct_with & ~correct_without))
+    only_without = int(np.sum(correct_without & ~correct_with))
+    return {
+        "num_examples": count,
+        "only_with": only_with,
+        "only_without": only_without,
+        "accuracy_with": float(np.mean(correct_with)),
+        "accuracy_without": float(np.mean(correct_without)),
+        "difference": (only_with - only_without) / count,
+        "standard_error": standard_error(only_with, only_without, count),
+        "p_value": mcnemar(only_with, only_without),
+    }
+
+
+def standard_error(only_with, only_without, count):
+    """Returns the standard error of the difference of two paired accuracies.
+
+    Half an image is added to each of the four outcomes: where no answer changes, the
+    plain formula would claim to be certain.
+
+    Reference:
+        Agresti, Min, Simple improved confidence intervals for comparing matched
+        proportions, Statistics in Medicine 24, 2005.
+    """
+    changed = only_with + only_without + 1
+    difference = only_with - only_without
+    count = count + 2
+    return math.sqrt(changed - difference**2 / count) / count
+
+
+def mcnemar(only_with, only_without):
+    """Returns the p-value of the exact McNemar test.
+
+    The probability that changed answers divide at least as unevenly as they do, if
+    they got better and worse with equal chance.
+    """
+    changed = only_with + only_without
+    # In integers, since powers of two overflow floats.
+    ways = tail = 1
+    for fewer in range(min(only_with, only_without)):
+        ways = ways * (changed - fewer) // (fewer + 1)
+        tail += ways
+    return min(1.0, 2 * tail / 2**changed)

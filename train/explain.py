@@ -1,0 +1,169 @@
+"""Shows where a trained network looks, and what its attention is worth.
+
+Of a retraining: the spatial gates of each cell laid over images, Grad-CAM of cells
+without one, channel gates by class, and the accuracy that is lost where the gate of
+an attention operation is replaced by its mean over the data. Of a SavedModel, whose
+inside cannot be seen: what hiding parts of an image changes.
+
+Writes contact sheets as PNG, index.html that shows them, and explain.json with all
+numbers. Without images, some of the run's test images are taken.
+
+    python train/explain.py runs/a-net
+    python train/explain.py runs/a-net shirt.png boot.jpg --no-worth
+    python train/explain.py saved_models/a docs/images --output looks
+"""
+
+import argparse
+import pathlib
+import sys
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.explanations.of_run import TrainedRun
+from keras_atdarts.explanations.of_run import look_at
+from keras_atdarts.explanations.of_run import measure_gates
+from keras_atdarts.explanations.of_saved_model import explain_saved_model
+from keras_atdarts.explanations.of_saved_model import is_saved_model
+from keras_atdarts.explanations.of_saved_model import load_served_model
+from keras_atdarts.explanations.page import difference_words
+from keras_atdarts.explanations.page import explanation_page
+from keras_atdarts.reports.notices import WORDS
+from keras_atdarts.runs import atomic
+from keras_atdarts.runs import workdir
+from keras_atdarts.runs.flags import positive_number
+from keras_atdarts.runs.flags import script_parser
+from keras_atdarts.runs.runtime import prepare_runtime
+from keras_atdarts.runs.script import run_script
+from keras_atdarts.runs.trained import open_trained_run
+
+PAGE = "index.html"
+NUMBERS = "explain.json"
+
+
+def main(argv=None):
+    arguments = parse_arguments(argv)
+    prepare_runtime()
+    if is_saved_model(arguments.model):
+        numbers, folder = saved_model_numbers(arguments)
+    else:
+        numbers, folder = run_numbers(arguments)
+    numbers = {"name": arguments.model.resolve().name, **numbers}
+    with workdir.saying_where(folder):
+        atomic.write_json(folder / NUMBERS, numbers)
+        atomic.write_text(folder / PAGE, explanation_page(numbers))
+    for notice in numbers["notices"]:
+        print(f"{WORDS[notice['level']]} {notice['text']}")
+    if numbers.get("worth"):
+        print(describe_worth(numbers["worth"]))
+    print(f"Written to {folder / PAGE}")
+    print(f"Its numbers: {folder / NUMBERS}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = script_parser(__doc__)
+    parser.add_argument(
+        "model",
+        type=pathlib.Path,
+        metavar="RUN_OR_SAVED_MODEL",
+        help="directory that retrain.py or export.py wrote",
+    )
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="image files, or folders of them"
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        metavar="DIR",
+        help="where to write (explanation, in the directory of the run; needed for a "
+        "SavedModel)",
+    )
+    parser.add_argument(
+        "--count",
+        type=positive_number,
+        default=8,
+        metavar="N",
+        help="test images to show where none are named (8)",
+    )
+    parser.add_argument(
+        "--worth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure on test images what attention is worth; --no-worth looks at "
+        "images only, and with images of your own needs no data set (--worth)",
+    )
+    parser.add_argument(
+        "--examples",
+        type=positive_number,
+        default=2000,
+        metavar="N",
+        help="test images, drawn by chance, on which that is measured (2000)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive_number,
+        default=100,
+        metavar="N",
+        help="images of them classified at a time; does not change the result (100)",
+    )
+    return parser.parse_args(argv)
+
+
+def saved_model_numbers(arguments):
+    """Returns the explanation of a SavedModel, and where it is written."""
+    if not arguments.images:
+        raise InputError(
+            "A SavedModel brings no images: name image files, or folders of them."
+        )
+    if arguments.output is None:
+        raise InputError("Give --output a directory to write the explanation to.")
+    served = load_served_model(arguments.model)
+    make_folder(arguments.output)
+    numbers = explain_saved_model(served, arguments.images, arguments.output)
+    return numbers, arguments.output
+
+
+def run_numbers(arguments):
+    """Returns the explanation of a retraining, and where it is written."""
+    trained = TrainedRun(open_trained_run(arguments.model))
+    measures = arguments.worth and bool(trained.gates)
+    if measures or not arguments.images:
+        trained.open_dataset()
+    if arguments.images:
+        images = trained.read_images(arguments.images)
+    else:
+        images = trained.choose_images(arguments.count)
+    folder = arguments.output or trained.run.file(workdir.EXPLANATION)
+    make_folder(folder)
+    numbers = {"notices": trained.notices(), **look_at(trained, images, folder)}
+    if measures:
+        print(
+            f"Measuring what {len(trained.gates)} attention operations are worth ...",
+            flush=True,
+        )
+        numbers |= measure_gates(
+            trained, arguments.examples, arguments.batch_size, folder
+        )
+    return numbers, folder
+
+
+def make_folder(folder):
+    """Makes the directory that is written to, if need be."""
+    with workdir.saying_where(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def describe_worth(worth):
+    """Returns a table of what attention is worth, for the terminal."""
+    width = max(len(one["name"]) for one in worth)
+    first = worth[0]
+    lines = [
+        f"Accuracy {first['accuracy_with']:.2%} on {first['num_examples']:,} images. "
+        "Points of it that are lost where a gate is replaced by its mean, ± one "
+        "standard error:"
+    ]
+    lines += [f"  {one['name']:<{width}}  {difference_words(one):>15}" for one in worth]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
