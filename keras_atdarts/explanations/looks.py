@@ -51,10 +51,15 @@ def on_one_scale(look):
     return ShownLook(look.title, look.kind, list(maps), low, high)
 
 
-def each_on_its_own(look):
-    """Returns the `ShownLook` of maps without a common unit, from 0 to their maxima."""
+def each_on_its_own(look, least_maximum):
+    """Returns the `ShownLook` whose maps go from 0 to the maximum of each.
+
+    Args:
+        look: `Look`.
+        least_maximum: Float. A lower maximum does not get the colour of 1.
+    """
     maps = [
-        np.maximum(values, 0) / max(np.max(values), np.finfo("float32").tiny)
+        np.maximum(values, 0) / max(np.max(values), least_maximum)
         for values in look.maps
     ]
     return ShownLook(look.title, look.kind, maps)
@@ -62,7 +67,12 @@ def each_on_its_own(look):
 
 def shown_look(look):
     """Returns the `ShownLook` of a `Look`."""
-    return on_one_scale(look) if look.kind == SPATIAL_GATE else each_on_its_own(look)
+    if look.kind == SPATIAL_GATE:
+        return on_one_scale(look)
+    if look.kind == OCCLUSION:
+        return each_on_its_own(look, sheets.SMALLEST_SPAN)
+    # Grad-CAM has no unit: any maximum is one.
+    return each_on_its_own(look, np.finfo("float32").tiny)
 
 
 def has_pixels(gate):

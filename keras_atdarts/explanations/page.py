@@ -1,8 +1,11 @@
 """The page that shows an explanation: sheets with captions, tables of numbers."""
 
+import re
+
 from keras_atdarts.explanations.looks import GRAD_CAM
 from keras_atdarts.explanations.looks import OCCLUSION
 from keras_atdarts.explanations.looks import SPATIAL_GATE
+from keras_atdarts.explanations.sheets import SMALLEST_SPAN
 from keras_atdarts.reports import page
 from keras_atdarts.reports.markup import Markup
 from keras_atdarts.reports.markup import table
@@ -12,7 +15,7 @@ from keras_atdarts.reports.notices import WORDS
 # Captions have the shares of a sheet's width and height that its pictures have.
 STYLE = Markup(
     """
-.sheet { display: grid; grid-template-columns: 9rem 1fr; font-size: .75rem;
+.sheet { display: grid; grid-template-columns: 7rem 1fr; font-size: .72rem;
   line-height: 1.25; margin: 1rem 0; }
 .sheet .columns, .sheet .rows { display: grid; grid-auto-columns: 1fr;
   grid-auto-rows: 1fr; }
@@ -22,6 +25,7 @@ STYLE = Markup(
 .sheet img { width: 100%; display: block; }
 .gates { display: grid; gap: 1.5rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 34rem), 1fr)); }
+.gates.maps { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .gates figure { max-width: none; }
 .gates img { max-width: 100%; image-rendering: pixelated; }
 """
@@ -34,7 +38,7 @@ MEANINGS = {
     "this picture (yellow). All dark: nothing does.",
     OCCLUSION: "Occlusion: how much the probability of the predicted class falls "
     "while a patch hides a part, from not at all (dark blue) to the most in this "
-    "picture (yellow).",
+    f"picture, at least {SMALLEST_SPAN:.0%} (yellow).",
 }
 WORTH = (
     "A gate is replaced by its mean over these images: what it does to all of them "
@@ -43,10 +47,15 @@ WORTH = (
     "(of paired answers, Agresti and Min 2005); p is that of the exact McNemar test, "
     "for each row alone: of twenty rows, one is below 0.05 by chance."
 )
+BETWEEN_IMAGES = (
+    "Between images: the standard deviation of one value of the gate over the images. "
+    "Near 0, the gate is a constant and no attention."
+)
+MEAN_MAPS = "Spatial gates: the mean over the images at each pixel."
 CHANNELS = (
-    "Left: the mean of each channel's gate (columns) by true class (rows). Right: how "
-    "often the values of these gates fall into each twentieth from 0 to 1 (dark blue: "
-    "never, yellow: most often). Classes from above: "
+    "Channel gates. Left: the mean of each channel's gate (columns) by true class "
+    "(rows). Right: how often their values fall into each twentieth from 0 to 1 (dark "
+    "blue: never, yellow: most often). Classes from above: "
 )
 
 
@@ -85,7 +94,7 @@ def draw_sheet(sheet, images):
     """Returns a sheet with a caption above each column and beside each row."""
     columns = [tag("div", "image"), *map(column_caption, sheet["columns"])]
     rows = [row_caption(images[number]) for number in sheet["images"]]
-    least, most = (9 + each * len(columns) for each in (5, 9))  # 9: of the rows.
+    least, most = (7 + each * len(columns) for each in (6, 9))  # 7: of the rows.
     picture = tag(
         "img",
         src=sheet["file"],
@@ -107,7 +116,13 @@ def column_caption(column):
     scale = None
     if column["low"] is not None:
         scale = f" {column['low']:.2f} to {column['high']:.2f}"
-    return tag("div", tag("b", column["title"]), tag("br"), column["kind"], scale)
+    title = breakable(column["title"])
+    return tag("div", tag("b", title), tag("br"), column["kind"], scale)
+
+
+def breakable(name):
+    """Returns a name whose line may break between its words."""
+    return re.sub("([_+])", "\\1\u200b", name)
 
 
 def row_caption(image):
@@ -177,28 +192,36 @@ def gates_section(gates):
         ]
         for gate in gates
     ]
-    remark = (
-        "Between images: the standard deviation of one value of the gate over the "
-        "images. Near 0, the gate is a constant and no attention."
-    )
-    drawn = [tag("div", map_or_channels(gate)) for gate in gates]
+    channels = [gate for gate in gates if "classes" in gate]
+    maps = [gate for gate in gates if "mean_map" in gate]
+    drawn = []
+    if channels:
+        drawn += gate_pictures(
+            f"{CHANNELS}{', '.join(channels[0]['classes'])}.", channels
+        )
+    if maps:
+        drawn += gate_pictures(MEAN_MAPS, maps, "maps")
     return page.section(
         "The gates over these images",
         table(header, rows),
-        tag("p", remark, class_="soft"),
-        tag("div", drawn, class_="gates"),
+        tag("p", BETWEEN_IMAGES, class_="soft"),
+        drawn,
     )
 
 
-def map_or_channels(gate):
-    """Returns the picture of a gate with what it shows."""
-    scale = f"Colours of the means from {gate['low']:.2f} to {gate['high']:.2f}."
-    meaning = "The mean over the images at each pixel."
-    if "classes" in gate:
-        meaning = f"{CHANNELS}{', '.join(gate['classes'])}."
-    return tag(
-        "figure",
-        tag("figcaption", gate["name"]),
-        tag("img", src=gate["picture"], alt=gate["name"]),
-        tag("p", f"{meaning} {scale}", class_="soft"),
-    )
+def gate_pictures(meaning, gates, kind=""):
+    """Returns the pictures of gates under what they mean."""
+    figures = [
+        tag(
+            "figure",
+            tag("figcaption", gate["name"]),
+            tag("img", src=gate["picture"], alt=gate["name"]),
+            tag(
+                "p",
+                f"Means from {gate['low']:.2f} to {gate['high']:.2f}",
+                class_="soft",
+            ),
+        )
+        for gate in gates
+    ]
+    return [tag("p", meaning), tag("div", figures, class_=f"gates {kind}".strip())]
