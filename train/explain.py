@@ -17,6 +17,8 @@ import argparse
 import pathlib
 import sys
 
+import keras
+
 from keras_atdarts.errors import InputError
 from keras_atdarts.explanations.of_run import TrainedRun
 from keras_atdarts.explanations.of_run import look_at
@@ -127,7 +129,7 @@ def run_numbers(arguments):
     trained = TrainedRun(open_trained_run(arguments.model))
     measures = arguments.worth and bool(trained.gates)
     if measures or not arguments.images:
-        trained.open_dataset()
+        open_dataset(trained)
     if arguments.images:
         images = trained.read_images(arguments.images)
     else:
@@ -141,9 +143,31 @@ def run_numbers(arguments):
             flush=True,
         )
         numbers |= measure_gates(
-            trained, arguments.examples, arguments.batch_size, folder
+            trained,
+            arguments.examples,
+            arguments.batch_size,
+            folder,
+            watch=with_progress_bar,
         )
     return numbers, folder
+
+
+def open_dataset(trained):
+    """Loads the data set of a run, and says where it is not needed."""
+    try:
+        trained.open_dataset()
+    except InputError as error:
+        raise InputError(
+            f"{error} With images of your own and --no-worth, no data set is needed."
+        ) from error
+
+
+def with_progress_bar(batches, num_images):
+    """Yields batches, and shows how many of the images are done."""
+    bar = keras.utils.Progbar(num_images, unit_name="image")
+    for images, labels in batches:
+        yield images, labels
+        bar.add(len(labels))
 
 
 def make_folder(folder):

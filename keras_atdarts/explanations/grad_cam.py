@@ -71,4 +71,4 @@ def with_outputs_of(network, layers):
         network, clone_function=lambda layer: layer, call_function=call
     )
     wanted = [outputs[layer] for layer in layers]
-    return keras.Model(walked.inputs, [walked.outputs[0], *wanted])
+    return keras.Model(walked.input, [walked.output, *wanted])

@@ -122,7 +122,7 @@ def look_at(trained, images, folder):
     return {"images": described, "sheets": drawn}
 
 
-def measure_gates(trained, num_examples, batch_size, folder):
+def measure_gates(trained, num_examples, batch_size, folder, watch=None):
     """Reads all gates over the data, and measures what they are worth.
 
     Args:
@@ -130,6 +130,8 @@ def measure_gates(trained, num_examples, batch_size, folder):
         num_examples: Integer, how many images, drawn by chance, at most.
         batch_size: Integer.
         folder: Path of the directory to which pictures of the gates are written.
+        watch: Optional function from the batches, and the number of their images,
+            to the same batches, through which the long part of the work is seen.
 
     Returns:
         Dict ready for JSON: `"examples"`, of which data; `"gates"`, see
@@ -152,7 +154,7 @@ def measure_gates(trained, num_examples, batch_size, folder):
     worth = measure_worth(
         gate_replacer(trained.network, trained.gates, means),
         replacement_groups(trained.gates),
-        batches(),
+        watch(batches(), len(chosen)) if watch else batches(),
     )
     return {
         "examples": {"split": split, "count": len(chosen), "of": len(positions)},
