@@ -13,27 +13,25 @@ import tensorflow as tf
 
 from keras_atdarts.data import load_dataset
 from keras_atdarts.export import export_saved_model
+from keras_atdarts.genotype import CellGenotype
 from keras_atdarts.genotype import Genotype
-from keras_atdarts.network import build_network
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.retrain_config import RetrainConfig
 
-PLAIN = Genotype.load("DARTS_V1")
+PLAIN_CELL = CellGenotype([[("skip_connect", 0), ("max_pool_3x3", 1)]], [2])
+PLAIN = Genotype(PLAIN_CELL, PLAIN_CELL)
 
 
-def write_run(path, images, genotype=explained.GENOTYPE, **changes):
+def write_run(path, images, genotype=explained.GENOTYPE, finished=True, **changes):
     """Returns a run that retrain.py could have left behind."""
     run = workdir.RunDirectory.create(path)
     config = RetrainConfig.preset("quick", dataset=str(images), **changes)
     dataset = load_dataset(config.dataset)
     run.write_config(config, dataset.description())
     genotype.save(run.file(workdir.GENOTYPE))
-    if genotype == explained.GENOTYPE:
-        network = explained.build()
-    else:
-        network = build_network(genotype, explained.IMAGE_SHAPE, 3, 4, num_cells=3)
-    network.save(run.file(workdir.NETWORK))
-    run.mark_finished()
+    explained.build(genotype).save(run.file(workdir.NETWORK))
+    if finished:
+        run.mark_finished()
     return run
 
 
@@ -137,9 +135,11 @@ def test_images_of_any_size_are_explained_without_a_data_set(trained, tmp_path, 
 
 
 def test_without_attention_there_is_grad_cam_alone(tmp_path, images, capsys):
-    run = write_run(tmp_path / "plain", images, PLAIN)
+    run = write_run(tmp_path / "plain", images, PLAIN, finished=False)
     assert scripts.run("explain.py", run.path, "--count", 2) == 0
-    assert "Note: The network has no attention" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "Note: The network has no attention" in printed
+    assert "Note: The training is not finished" in printed
     numbers = json.loads((run.file(workdir.EXPLANATION) / "explain.json").read_text())
     kinds = [column["kind"] for column in numbers["sheets"][0]["columns"]]
     assert kinds == ["Grad-CAM"] * 3 and "worth" not in numbers

@@ -1,8 +1,9 @@
 """The explanation of a retraining: looks, gates over the data, worth of attention."""
 
+import functools
+
 import numpy as np
 
-from keras_atdarts.errors import InputError
 from keras_atdarts.explanations import inputs
 from keras_atdarts.explanations.gates import derived_cells
 from keras_atdarts.explanations.gates import find_gates
@@ -14,7 +15,7 @@ from keras_atdarts.explanations.looks import describe_image
 from keras_atdarts.explanations.looks import looks_of_network
 from keras_atdarts.explanations.looks import write_sheets
 from keras_atdarts.explanations.over_data import gate_numbers
-from keras_atdarts.explanations.over_data import read_gates
+from keras_atdarts.explanations.over_data import read_statistics
 from keras_atdarts.explanations.worth import measure_worth
 from keras_atdarts.explanations.worth import replacement_groups
 from keras_atdarts.export import resize_as_for_tests
@@ -54,6 +55,11 @@ class TrainedRun:
         self.gates = find_gates(self.network, genotype)
         self.class_names = self.description["class_names"]
         self.dataset = None
+
+    @functools.cached_property
+    def read_gates(self):
+        """The function of `gate_reader`, which takes long to trace."""
+        return gate_reader(self.network, self.gates)
 
     def open_dataset(self):
         """Loads the data set, of which images and numbers come."""
@@ -100,7 +106,6 @@ def look_at(trained, images, folder):
         Dict ready for JSON: `"images"`, what each is and is taken for, and
         `"sheets"`, see `write_sheets`.
     """
-    read = gate_reader(trained.network, trained.gates)
     activate = class_activations(trained.network, derived_cells(trained.network))
     described, drawn = [], []
     for start in range(0, len(images), MOST_ROWS):
@@ -108,7 +113,7 @@ def look_at(trained, images, folder):
         pixels = [image.pixels for image in part]
         data = trained.description
         batch = normalize(np.stack(pixels), data["mean"], data["std"])
-        logits, tensors = read(batch)
+        logits, tensors = trained.read_gates(batch)
         probabilities = softmax(np.asarray(logits, "float64"))
         activations = activate(batch, np.argmax(probabilities, axis=-1))
         looks = looks_of_network(
@@ -139,17 +144,13 @@ def measure_gates(trained, num_examples, batch_size, folder, watch=None):
     """
     split, positions = trained.judged_part()
     chosen = inputs.sample(positions, num_examples)
-    if not len(chosen):
-        raise InputError(
-            f"The split '{split}' of '{trained.dataset.name}' has no images: give "
-            "--no-worth."
-        )
 
     def batches():
         return evaluation_batches(trained.dataset, split, batch_size, chosen)
 
-    read = gate_reader(trained.network, trained.gates)
-    statistics = read_gates(read, trained.gates, batches(), len(trained.class_names))
+    statistics = read_statistics(
+        trained.read_gates, batches(), len(trained.class_names)
+    )
     means = [each.mean()[np.newaxis] for each in statistics]
     worth = measure_worth(
         gate_replacer(trained.network, trained.gates, means),

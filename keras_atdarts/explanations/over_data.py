@@ -12,12 +12,11 @@ PANEL_HEIGHT = 200
 MOST_CLASSES = 100
 
 
-def read_gates(read, gates, batches, num_classes):
+def read_statistics(read, batches, num_classes):
     """Returns the `GateStatistics` of each gate.
 
     Args:
         read: Function from `gate_reader`.
-        gates: List of `PlacedGate`.
         batches: Iterable of `(images, labels)`.
         num_classes: Integer.
     """
