@@ -1,5 +1,6 @@
 """The page that shows an explanation: sheets with captions, tables of numbers."""
 
+import pathlib
 import re
 
 from keras_atdarts.explanations.looks import GRAD_CAM
@@ -25,7 +26,7 @@ STYLE = Markup(
 .sheet img { width: 100%; display: block; }
 .gates { display: grid; gap: 1.5rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 34rem), 1fr)); }
-.gates.maps { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
+.gates.maps { grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
 .gates figure { max-width: none; }
 .gates img { max-width: 100%; image-rendering: pixelated; }
 """
@@ -133,7 +134,7 @@ def row_caption(image):
         known = [tag("br"), "right" if right else f"is {image['class']}"]
     return tag(
         "div",
-        image["image"],
+        pathlib.PurePath(image["image"]).name,
         tag("br"),
         tag("b", f"{image['predicted']} {image['probability']:.0%}"),
         known,
@@ -214,7 +215,7 @@ def gate_pictures(meaning, gates, kind=""):
     figures = [
         tag(
             "figure",
-            tag("figcaption", gate["name"]),
+            tag("figcaption", breakable(gate["name"])),
             tag("img", src=gate["picture"], alt=gate["name"]),
             tag(
                 "p",
