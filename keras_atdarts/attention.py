@@ -161,6 +161,9 @@ class SpatialGate(Gate):
         ]
         return tf.concat(maps, axis=-1)
 
+    def normalized_kernels(self):
+        return [((self.kernel,), self.normalization)]
+
     def compute_output_shape(self, input_shape):
         return [(*input_shape[0][:-1], 1)] * self.num_gates
 

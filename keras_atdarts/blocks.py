@@ -108,6 +108,8 @@ class BatchNormalization(keras.layers.Layer):
 
     The attribute `synchronized`, `False` at first, says whether in training the
     statistics are those of all replicas; see `synchronize_batch_normalization`.
+    The attribute `folded`, `False` at first, says whether the kernels before it
+    contain its factors, and it only adds; see `keras_atdarts.folding`.
 
     Args:
         num_edges: Integer, the number of tensors.
@@ -132,6 +134,7 @@ class BatchNormalization(keras.layers.Layer):
         self.num_edges = num_edges
         self.affine = affine
         self.synchronized = False
+        self.folded = False
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -173,6 +176,9 @@ class BatchNormalization(keras.layers.Layer):
         Returns:
             List of `num_edges` tensors.
         """
+        if self.folded:
+            biases = tf.unstack(tf.cast(self.beta, tensors[0].dtype))
+            return list(map(tf.nn.bias_add, tensors, biases))
         scales, offsets = self._scales_and_offsets(weights)
         if not training:
             return normalization.frozen_batch_normalization(
@@ -202,6 +208,27 @@ class BatchNormalization(keras.layers.Layer):
             return scales, offsets
         weights = self._rows(weights)
         return weights * scales, weights * offsets
+
+    def fold_into(self, kernels):
+        """Multiplies kernels by the factors of the frozen statistics; shifts remain.
+
+        Args:
+            kernels: Variables whose last axes, side by side, are the channels. The
+                first axis is that of the edges, if there are several.
+        """
+        factors, shifts = normalization.frozen_line(
+            self.gamma, self.beta, self.moving_mean, self.moving_variance, EPSILON
+        )
+        parts = tf.split(factors, [kernel.shape[-1] for kernel in kernels], axis=1)
+        for kernel, part in zip(kernels, parts, strict=True):
+            axes = (self.num_edges, *[1] * (len(kernel.shape) - 2), kernel.shape[-1])
+            kernel.assign(kernel * tf.reshape(part, axes))
+        # The factors are 1 now, so that a saved copy computes the same.
+        self.gamma.assign(tf.ones_like(self.gamma))
+        self.beta.assign(shifts)
+        self.moving_mean.assign(tf.zeros_like(self.moving_mean))
+        self.moving_variance.assign(tf.ones_like(self.moving_variance) - EPSILON)
+        self.folded = True
 
     def _rows(self, weights):
         """Returns the weights of the edges, once for each channel."""
@@ -271,6 +298,9 @@ class ReLUConvBN(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)[tf.newaxis]
         x = kernels.pointwise_convolutions([tf.nn.relu(inputs)], kernel)
         return self.normalization(x, training=training)[0]
+
+    def normalized_kernels(self):
+        return [((self.kernel,), self.normalization)]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
@@ -343,6 +373,9 @@ class ConvBN(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self.kernel)
         x = kernels.convolution(inputs, kernel, self.strides, self.padding)
         return self.normalization([x], training=training)[0] if self.normalize else x
+
+    def normalized_kernels(self):
+        return [((self.kernel,), self.normalization)] if self.normalize else []
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, channels = input_shape
@@ -426,6 +459,9 @@ class FactorizedReduce(EdgeLayer):
         ]
         reduced = [tf.concat(pair, axis=-1) for pair in zip(*halves, strict=True)]
         return self.normalization.normalize(reduced, weights, training)
+
+    def normalized_kernels(self):
+        return [((self.even_kernel, self.odd_kernel), self.normalization)]
 
     def compute_output_shape(self, input_shape):
         return strided_shape(input_shape, 2, self.filters)

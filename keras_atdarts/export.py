@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_atdarts import images as image_functions
 from keras_atdarts.errors import InputError
+from keras_atdarts.folding import folded
 
 CLASS_NAMES = "class_names.txt"
 GENOTYPE = "genotype.json"
@@ -26,17 +27,16 @@ class RawImageClassifier(tf.Module):
 
     def __init__(self, network, dataset, assets=()):
         super().__init__()
-        # The bare variables: of the Keras model, a SavedModel needs nothing else.
-        self.network_variables = [variable.value for variable in network.variables]
         self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
         channels = dataset["image_shape"][-1]
+        infer = with_constants(network)
 
         def serve(images):
             resized = resize_as_for_tests(images, dataset)
             normalized = image_functions.normalize(
                 resized, dataset["mean"], dataset["std"]
             )
-            logits = network(normalized, training=False)
+            logits = infer(normalized)
             return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
 
         any_size = tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
@@ -82,11 +82,28 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     with scratch as scratch_path:
         written = pathlib.Path(scratch_path) / "saved_model"
         assets = write_assets(pathlib.Path(scratch_path), dataset, genotype)
-        module = RawImageClassifier(network, dataset, assets)
+        module = RawImageClassifier(folded(network), dataset, assets)
         signatures = {"serving_default": module.serve}
         tf.saved_model.save(module, str(written), signatures)
         compare(written, network, dataset)
         put_in_place(written, directory, pathlib.Path(scratch_path) / "replaced")
+
+
+def with_constants(network):
+    """Returns the function from images to logits, without variables.
+
+    TensorFlow prepares constants for its kernels once, not in every call.
+    """
+    trained, others = (
+        [variable.numpy() for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    )
+
+    def infer(images):
+        logits, _ = network.stateless_call(trained, others, images, training=False)
+        return logits
+
+    return infer
 
 
 def check_destination(directory, overwrite):

@@ -342,13 +342,19 @@ def frozen_batch_normalization(tensors, scales, offsets, means, variances, epsil
 
     All else as in `batch_normalization`.
     """
+    factors, shifts = frozen_line(scales, offsets, means, variances, epsilon)
+    dtype = tensors[0].dtype
+    factors, shifts = (tf.unstack(tf.cast(x, dtype)) for x in (factors, shifts))
+    edges = zip(tensors, factors, shifts, strict=True)
+    return [x * factor + shift for x, factor, shift in edges]
+
+
+def frozen_line(scales, offsets, means, variances, epsilon):
+    """Returns what frozen statistics multiply by, and what they then add."""
     factors = tf.math.rsqrt(variances + epsilon)
     if scales is not None:
         factors *= scales
     shifts = -means * factors
     if offsets is not None:
         shifts += offsets
-    dtype = tensors[0].dtype
-    factors, shifts = (tf.unstack(tf.cast(x, dtype)) for x in (factors, shifts))
-    edges = zip(tensors, factors, shifts, strict=True)
-    return [x * factor + shift for x, factor, shift in edges]
+    return factors, shifts

@@ -73,6 +73,10 @@ class SeparableConvolution(DepthwiseOperation):
         tensors = self.inner_normalization.normalize(tensors, training=training)
         return self.convolve([tf.nn.relu(x) for x in tensors], self.second)
 
+    def normalized_kernels(self):
+        (_, first), (_, second) = self.first, self.second
+        return [((first,), self.inner_normalization), ((second,), self.normalization)]
+
 
 @register_operation("dil_conv_3x3", kernel_size=3)
 @register_operation("dil_conv_5x5", kernel_size=5)
@@ -87,6 +91,10 @@ class DilatedConvolution(DepthwiseOperation):
     def branches(self, shared, training):
         tensors = [shared.relu] * self.num_edges
         return self.convolve(tensors, self.kernels, self.strides, dilation_rate=2)
+
+    def normalized_kernels(self):
+        _, pointwise = self.kernels
+        return [((pointwise,), self.normalization)]
 
 
 @register_operation("conv_7x1_1x7", kernel_size=7)
@@ -123,6 +131,9 @@ class RowColumnConvolution(Operation):
             x = kernels.convolution(shared.relu, row, (1, self.strides))
             results.append(kernels.convolution(x, column, (self.strides, 1)))
         return results
+
+    def normalized_kernels(self):
+        return [((self.column_kernel,), self.normalization)]
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
