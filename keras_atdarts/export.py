@@ -1,4 +1,8 @@
-"""A trained network as a SavedModel that needs TensorFlow alone."""
+"""A trained network as a SavedModel that needs TensorFlow alone.
+
+The SavedModel has no variables, and its batch norms are part of the convolutions,
+see `keras_atdarts.folding`.
+"""
 
 import os
 import pathlib
@@ -14,13 +18,16 @@ from keras_atdarts.folding import folded
 
 CLASS_NAMES = "class_names.txt"
 GENOTYPE = "genotype.json"
+LOGITS_TOLERANCE = 1e-4
+PROBABILITIES_TOLERANCE = 1e-4
 
 
 class RawImageClassifier(tf.Module):
     """A network with what comes before and after it: raw images to probabilities.
 
     Args:
-        network: A `keras.Model` from normalised images to logits.
+        network: A `keras.Model` from normalised images to logits. Its weights are
+            those of this moment.
         dataset: Dict, from `ImageDataset.description`.
         assets: Paths of files that the SavedModel carries.
     """
@@ -46,6 +53,9 @@ class RawImageClassifier(tf.Module):
 def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     """Writes a SavedModel, reloads it, and compares it with the network.
 
+    Its logits are those of the network, but for the rounding of float32: within
+    `LOGITS_TOLERANCE` of the largest one.
+
     Its signature `serving_default` maps `images`, uint8 of shape `(batch,
     height, width, channels)` with values 0 to 255 and any height and width, to
     `probabilities`, float32 `(batch, num_classes)`. Images of another size are
@@ -53,7 +63,7 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     class names, one a line, and the genotype are in its folder `assets`.
 
     Args:
-        network: A `keras.Model` from normalised images to logits.
+        network: A Functional `keras.Model` from normalised images to logits.
         directory: Path to write to; complete or absent, never half written.
         dataset: Dict, from `ImageDataset.description`.
         genotype: The network's `Genotype`.
@@ -61,7 +71,8 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
 
     Raises:
         InputError: where the directory exists or cannot be written.
-        RuntimeError: where the reloaded SavedModel gives other probabilities.
+        RuntimeError: where the folded network gives other logits, or the reloaded
+            SavedModel other probabilities.
 
     Example:
 
@@ -71,6 +82,8 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     """
     directory = pathlib.Path(directory)
     check_destination(directory, overwrite)
+    fast = folded(network)
+    compare_logits(fast, network, dataset)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=directory.parent, prefix=".export-")
@@ -82,7 +95,7 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     with scratch as scratch_path:
         written = pathlib.Path(scratch_path) / "saved_model"
         assets = write_assets(pathlib.Path(scratch_path), dataset, genotype)
-        module = RawImageClassifier(folded(network), dataset, assets)
+        module = RawImageClassifier(fast, dataset, assets)
         signatures = {"serving_default": module.serve}
         tf.saved_model.save(module, str(written), signatures)
         compare(written, network, dataset)
@@ -131,26 +144,50 @@ def write_assets(directory, dataset, genotype):
     return class_names, directory / GENOTYPE
 
 
-def compare(saved_model, network, dataset, num_images=4, tolerance=1e-4):
+def compare_logits(fast, network, dataset):
+    """Raises `RuntimeError` where a folded network differs from its network."""
+    raw = sample_images(dataset["image_shape"])
+    expected, received = (
+        predict_logits(model, raw, dataset) for model in (network, fast)
+    )
+    difference = np.max(np.abs(received - expected)) / np.max(np.abs(expected))
+    if not difference <= LOGITS_TOLERANCE:  # It may be nan.
+        raise RuntimeError(
+            "The network without batch norms does not compute what the network does: "
+            f"expected logits within {LOGITS_TOLERANCE} of the largest; received a "
+            f"difference of {difference}. Nothing was written."
+        )
+
+
+def compare(saved_model, network, dataset):
     """Raises `RuntimeError` where a SavedModel differs from its network.
 
-    The images are noise: of the network's size, and of another size, for which
-    the resizing is part of the comparison.
+    The images are of the network's size, and of another size, for which the
+    resizing is part of the comparison.
     """
     height, width, channels = dataset["image_shape"]
     classify = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
-    random = np.random.default_rng(0)
-    for shape in ((height, width), (height + 3, 2 * width)):
-        raw = random.integers(0, 256, (num_images, *shape, channels), np.uint8)
-        expected = predict_probabilities(network, raw, dataset)
+    for size in ((height, width), (height + 3, 2 * width)):
+        raw = sample_images((*size, channels))
+        expected = softmax(predict_logits(network, raw, dataset))
         received = classify(images=tf.constant(raw))["probabilities"].numpy()
-        if not np.allclose(received, expected, atol=tolerance):
+        if not np.allclose(received, expected, atol=PROBABILITIES_TOLERANCE):
             difference = np.max(np.abs(received - expected))
             raise RuntimeError(
                 "The SavedModel does not compute what the network does: expected "
-                f"probabilities within {tolerance}; received a difference of "
-                f"{difference}. Nothing was written."
+                f"probabilities within {PROBABILITIES_TOLERANCE}; received a "
+                f"difference of {difference}. Nothing was written."
             )
+
+
+def sample_images(shape, count=4):
+    """Returns random uint8 images of a shape: of each two, one smooth as photos are."""
+    *size, channels = shape
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (count // 2, *shape), np.uint8)
+    patches = random.uniform(0, 255, (count // 2, 4, 4, channels))
+    smooth = tf.image.resize(patches, size).numpy().astype(np.uint8)
+    return np.concatenate([noise, smooth])
 
 
 def resize_as_for_tests(images, dataset):
@@ -160,15 +197,19 @@ def resize_as_for_tests(images, dataset):
     )
 
 
-def predict_probabilities(network, raw_images, dataset):
-    """Returns the network's probabilities for uint8 images, without the SavedModel.
+def predict_logits(network, raw_images, dataset):
+    """Returns the network's logits for uint8 images, without the SavedModel.
 
     Normalised in NumPy: a second opinion on what the SavedModel does.
     """
     resized = resize_as_for_tests(raw_images, dataset)
     normalised = np.asarray(resized, "float32") / 255.0
     normalised = (normalised - np.array(dataset["mean"])) / np.array(dataset["std"])
-    logits = np.asarray(network.predict_on_batch(normalised.astype("float32")))
+    return np.asarray(network.predict_on_batch(normalised.astype("float32")))
+
+
+def softmax(logits):
+    """Returns the probabilities, in NumPy."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
