@@ -7,7 +7,7 @@
 Prints one line of JSON: the median seconds of a step, the seconds from the start
 of the process to the end of the first step, the peak memory, the parameters. The
 steps are those of `fit`. `export` takes no steps: it writes a network with random
-weights, for saved_model.py to measure.
+weights and statistics, for saved_model.py to measure.
 """
 
 import json
@@ -114,6 +114,7 @@ def measure_training(model, element, num_steps):
 def export(arguments):
     """Writes a derived network as a SavedModel."""
     network = make_network(arguments)
+    workloads.randomize_statistics(network)
     dataset = {
         "image_shape": network.input_shape[1:],
         "class_names": [str(index) for index in range(workloads.NUM_CLASSES)],

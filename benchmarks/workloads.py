@@ -68,6 +68,16 @@ def make_network(genotype, filters, num_cells, image_size=32):
     return network
 
 
+def randomize_statistics(network):
+    """Gives a network's batch norms statistics as if it had been trained.
+
+    New ones shift by zero, an addition that TensorFlow leaves out.
+    """
+    for variable in network.non_trainable_variables:
+        if variable.name in ("moving_mean", "moving_variance"):
+            variable.assign(np.random.uniform(0.5, 1.5, variable.shape))
+
+
 def weight_optimizer():
     """Returns the optimizer of the weights."""
     return SGD(0.025, momentum=0.9, clip_norm=5.0, coupled_weight_decay=3e-4)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_atdarts import images as image_functions
 from keras_atdarts.errors import InputError
 from keras_atdarts.folding import folded
+from keras_atdarts.precision import in_float32
 
 CLASS_NAMES = "class_names.txt"
 GENOTYPE = "genotype.json"
@@ -82,6 +83,7 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     """
     directory = pathlib.Path(directory)
     check_destination(directory, overwrite)
+    network = in_float32(network)  # In 16 bits, equality could not be shown.
     fast = folded(network)
     compare_logits(fast, network, dataset)
     try:

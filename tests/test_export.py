@@ -9,11 +9,13 @@ import pytest
 import tensorflow as tf
 
 from keras_atdarts import export
+from keras_atdarts.blocks import BatchNormalization
 from keras_atdarts.errors import InputError
 from keras_atdarts.export import RawImageClassifier
 from keras_atdarts.export import export_saved_model
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
+from keras_atdarts.precision import in_float32
 
 DATASET = {
     "image_shape": [12, 10, 3],
@@ -159,6 +161,40 @@ def test_a_saved_model_that_differs_is_not_kept(network, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="difference"):
         export_saved_model(network, tmp_path / "model", DATASET, GENOTYPE)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_network_that_folds_wrongly_is_not_written(network, tmp_path, monkeypatch):
+    def forget_the_factors(normalization, kernels):
+        normalization.folded = True
+
+    monkeypatch.setattr(BatchNormalization, "fold_into", forget_the_factors)
+    with pytest.raises(RuntimeError, match="logits within 0.0001 of the largest"):
+        export_saved_model(network, tmp_path / "model", DATASET, GENOTYPE)
+    assert not any(tmp_path.iterdir())
+
+
+def test_saved_model_has_constants_and_no_batch_norms(saved_model):
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    assert signature.variables == ()
+    functions = signature.graph.as_graph_def().library.function
+    kinds = [node.op for function in functions for node in function.node_def]
+    assert "MatMul" in kinds and "BiasAdd" in kinds
+    assert not {"Rsqrt", "FusedBatchNormV3", "ReadVariableOp"} & set(kinds)
+
+
+def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = build_network(GENOTYPE, (12, 10, 3), 3, filters=4, num_cells=3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    export_saved_model(network, tmp_path / "model", DATASET, GENOTYPE)
+    images = raw_images(5, 12, 10, 3)
+    np.testing.assert_allclose(
+        classify(tmp_path / "model", images),
+        expected_probabilities(in_float32(network), images),
+        atol=1e-5,
+    )
 
 
 def test_existing_saved_model_is_replaced_only_when_asked(network, tmp_path):
