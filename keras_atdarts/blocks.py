@@ -53,6 +53,13 @@ class SharedInput:
         return tf.nn.relu(self.x)
 
     @functools.cached_property
+    def phases(self):
+        """The phases of `relu`, for dilated convolutions; `None` at odd sizes."""
+        if all(map(kernels.is_even, self.x.shape[1:3])):
+            return kernels.to_phases(self.relu)
+        return None
+
+    @functools.cached_property
     def even(self):
         return kernels.subsample_even(self.relu)
 

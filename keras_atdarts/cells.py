@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_atdarts import kernels
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
 from keras_atdarts.blocks import strided_shape
@@ -213,19 +214,19 @@ class SearchCell(keras.layers.Layer):
         terms = [[] for _ in range(self.num_nodes)]
         for source, mixed_operation in enumerate(self.mixed_operations):
             if source >= NUM_INPUTS:  # All edges to this node are known by now.
-                states.append(tf.add_n(terms[source - NUM_INPUTS]))
+                states.append(kernels.add(terms[source - NUM_INPUTS]))
             mixtures = mixed_operation(
                 states[source], weights=weights.leaving(source), training=training
             )
             if self.attention:
                 mixtures = self.mixed_attentions[source](
-                    mixtures,
+                    [kernels.add(mixture) for mixture in mixtures],
                     weights=attention_weights.leaving(source),
                     training=training,
                 )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)
-        states.append(tf.add_n(terms[-1]))
+        states.append(kernels.add(terms[-1]))
         return tf.concat(states[NUM_INPUTS:], axis=-1)
 
     def compute_output_shape(self, input_shape):

@@ -126,10 +126,8 @@ def depthwise_convolutions(tensors, kernels, strides=1, dilation_rate=1):
         return plain_convolutions(tensors, kernels, strides, "VALID")
     if dilation_rate == 2:
         phases = map_distinct(to_phases, tensors)
-        height, width = size_of(tensors[0])
-        return [
-            from_phases(x, height, width) for x in dense_convolutions(phases, kernels)
-        ]
+        size = size_of(tensors[0])
+        return [from_phases(x, size) for x in dense_convolutions(phases, kernels)]
     return dense_convolutions(tensors, kernels)
 
 
@@ -149,9 +147,33 @@ def to_phases(x):
     return tf.space_to_batch(x, [2, 2], [[0, height % 2], [0, width % 2]])
 
 
-def from_phases(x, height, width):
-    """Returns the image of `height` and `width` whose `to_phases` are `x`."""
+def from_phases(x, size):
+    """Returns the image of height and width `size` whose `to_phases` are `x`."""
+    height, width = size
     return tf.batch_to_space(x, [2, 2], [[0, height % 2], [0, width % 2]])
+
+
+class Phases:
+    """An image of even size that is kept as its `to_phases`.
+
+    Dilated convolutions end in phases. What follows is linear or does not care in
+    which order the pixels are, so that all that end in one node can be added first.
+
+    Args:
+        pixels: Tensor `(4 * batch, height / 2, width / 2, channels)`.
+    """
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+
+def add(terms):
+    """Returns the sum of tensors and `Phases`, as a tensor."""
+    phases = [term.pixels for term in terms if isinstance(term, Phases)]
+    images = [term for term in terms if not isinstance(term, Phases)]
+    if phases:
+        images.append(from_phases(tf.add_n(phases), (0, 0)))
+    return tf.add_n(images)
 
 
 def plain_convolutions(tensors, kernels, strides=1, padding="SAME"):

@@ -90,9 +90,9 @@ class MixedOperation(keras.layers.Layer):
 
     Output shape:
         List of `num_edges` lists of tensors
-        `(batch, ceil(height / strides), ceil(width / strides), filters)`, whose
-        sum is the mixture on the edge. The sum is left to the node, which adds
-        up all its edges at once.
+        `(batch, ceil(height / strides), ceil(width / strides), filters)` or
+        `kernels.Phases`, whose sum is the mixture on the edge. The sum is left to
+        the node, which adds up all its edges at once.
 
     Reference:
         Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
@@ -124,7 +124,7 @@ class MixedOperation(keras.layers.Layer):
     def call(self, inputs, weights, training=None):
         shared = SharedInput(inputs)
         terms = [
-            candidate.mix(shared, of_operation, training)
+            candidate.terms(shared, of_operation, training)
             for candidate, of_operation in zip(
                 self.candidates, weights.of_operations, strict=True
             )
@@ -155,7 +155,8 @@ class MixedAttention(keras.layers.Layer):
         num_edges: Integer, how many edges leave the node.
 
     Call arguments:
-        mixtures: What a `MixedOperation` returns.
+        tensors: List of `num_edges` tensors `(batch, height, width, filters)`, the
+            mixtures of a `MixedOperation`.
         weights: `EdgeWeights` of the identity and of the attention operations.
         training: Boolean, as for batch norm.
 
@@ -184,8 +185,7 @@ class MixedAttention(keras.layers.Layer):
         for candidate in self.candidates:
             candidate.build(input_shape)
 
-    def call(self, mixtures, weights, training=None):
-        tensors = [tf.add_n(of_edge) for of_edge in mixtures]
+    def call(self, tensors, weights, training=None):
         of_identity, *of_attention = weights.of_operations
         terms = [scaled(tensors, of_identity)]
         for candidate, of_candidate in zip(self.candidates, of_attention, strict=True):

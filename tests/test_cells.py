@@ -91,12 +91,11 @@ def test_mixed_operation_sums_its_candidates():
 def test_mixed_attention_sums_identity_and_gated_tensors():
     layer = MixedAttention(["channel_attention", "spatial_attention"], 2, num_edges=2)
     layer.build((None, 4, 4, 2))
-    terms = [[tf.constant(x)] * 2 for x in random_images((2, 2, 4, 4, 2))]
+    tensors = [tf.constant(x) for x in random_images((2, 2, 4, 4, 2))]
     weights = [[0.5, 0.1], [0.2, 0.6], [0.3, 0.3]]
-    mixtures = layer(terms, weights=EdgeWeights(weights))
-    sums = [tf.add_n(of_edge) for of_edge in terms]
-    gates = [candidate.gate(sums) for candidate in layer.candidates]
-    for edge, x in enumerate(sums):
+    mixtures = layer(tensors, weights=EdgeWeights(weights))
+    gates = [candidate.gate(tensors) for candidate in layer.candidates]
+    for edge, x in enumerate(tensors):
         gate = sum(weights[1 + a][edge] * gates[a][edge] for a in range(2))
         expected = (weights[0][edge] + gate) * x
         np.testing.assert_allclose(sum(mixtures[edge]), expected, rtol=1e-5, atol=1e-6)

@@ -151,6 +151,14 @@ class Operation(EdgeLayer):
         results = self.normalization.normalize(results, training=training)
         return scaled(results, weights)
 
+    def terms(self, shared, weights=None, training=None):
+        """Returns what `mix` does, in the form that is added up fastest.
+
+        Returns:
+            List of `num_edges` tensors or `kernels.Phases`.
+        """
+        return self.mix(shared, weights, training)
+
     def call(self, inputs, training=None):
         return self.mix(SharedInput(inputs), training=training)[0]
 

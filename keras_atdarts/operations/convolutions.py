@@ -96,6 +96,13 @@ class DilatedConvolution(DepthwiseOperation):
         _, pointwise = self.kernels
         return [((pointwise,), self.normalization)]
 
+    def terms(self, shared, weights=None, training=None):
+        if self.strides == 2 or shared.phases is None:
+            return self.mix(shared, weights, training)
+        results = self.convolve([shared.phases] * self.num_edges, self.kernels)
+        results = self.normalization.normalize(results, weights, training)
+        return [kernels.Phases(x) for x in results]
+
 
 @register_operation("conv_7x1_1x7", kernel_size=7)
 @keras.saving.register_keras_serializable(package="keras_atdarts")
