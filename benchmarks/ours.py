@@ -46,6 +46,7 @@ def parse_arguments(argv):
     jobs = parser.add_subparsers(metavar="JOB", required=True)
     job = add_job(jobs, "search", search)
     flags.add_supernet_flags(job)
+    flags.add_number(job, "--partial-channels", 1, "parts, of which one is mixed")
     job.add_argument("--recompute", action="store_true", help="to save memory")
     flags.add_number(job, "--gradient-accumulation", 1, "parts of a batch")
     add_step_flags(job)
@@ -85,6 +86,7 @@ def search(arguments):
     supernet = workloads.make_supernet(
         arguments,
         arguments.image_size,
+        arguments.partial_channels,
         recompute=arguments.recompute,
         gradient_accumulation=arguments.gradient_accumulation,
     )

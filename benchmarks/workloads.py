@@ -18,12 +18,13 @@ NUM_CLASSES = 10
 ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
-def make_supernet(arguments, image_size=32, **options):
+def make_supernet(arguments, image_size=32, partial_channels=1, **options):
     """Returns a compiled supernet that learns as that of DARTS.
 
     Args:
         arguments: Those of `flags.add_supernet_flags`.
         image_size: Integer, the side of the images in pixels.
+        partial_channels: Integer; above 1 also with edge normalization.
         **options: Of `Supernet.compile`.
     """
     supernet = Supernet(
@@ -32,6 +33,8 @@ def make_supernet(arguments, image_size=32, **options):
         arguments.num_cells,
         arguments.operations,
         arguments.num_nodes,
+        partial_channels=partial_channels,
+        edge_normalization=partial_channels > 1,
     )
     supernet.build((None, image_size, image_size, 3))
     supernet.compile(

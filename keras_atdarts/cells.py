@@ -14,6 +14,11 @@ from keras_atdarts import kernels
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
 from keras_atdarts.blocks import strided_shape
+from keras_atdarts.channels import check_partial_channels
+from keras_atdarts.channels import halve
+from keras_atdarts.channels import join_channels
+from keras_atdarts.channels import split_channels
+from keras_atdarts.channels import weighted_sum
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.mixing import MixedAttention
@@ -102,6 +107,8 @@ class SearchCell(keras.layers.Layer):
         after_reduction: Boolean, whether the cell before is a reduction cell.
         attention: Tuple of the names of the attention operations, one of which
             or none can follow the mixture on every edge. Empty for no choice.
+        partial_channels: Integer, 1, or K to mix only the first of K parts of the
+            channels, as in PC-DARTS. The rest goes past the operations.
 
     Call arguments:
         inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
@@ -124,10 +131,14 @@ class SearchCell(keras.layers.Layer):
         reduction=False,
         after_reduction=False,
         attention=(),
+        partial_channels=1,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_partial_channels(filters, partial_channels)
         self.filters = filters
+        self.partial_channels = partial_channels
+        self.mixed_filters = filters // partial_channels
         self.operations = tuple(operations)
         self.attention = tuple(attention)
         self.num_nodes = num_nodes
@@ -150,8 +161,8 @@ class SearchCell(keras.layers.Layer):
     def _mixed_operation(self, source):
         return MixedOperation(
             self.operations,
-            self.filters,
-            strides=2 if self.reduction and source < NUM_INPUTS else 1,
+            self.mixed_filters,
+            strides=self._strides(source),
             num_edges=len(self._targets(source)),
             name=f"mixed_operation_{source}",
             dtype=self.dtype_policy,
@@ -160,11 +171,14 @@ class SearchCell(keras.layers.Layer):
     def _mixed_attention(self, source):
         return MixedAttention(
             self.attention,
-            self.filters,
+            self.mixed_filters,
             num_edges=len(self._targets(source)),
             name=f"mixed_attention_{source}",
             dtype=self.dtype_policy,
         )
+
+    def _strides(self, source):
+        return 2 if self.reduction and source < NUM_INPUTS else 1
 
     def _targets(self, source):
         """The nodes that read a source; the last node is read by none."""
@@ -175,10 +189,13 @@ class SearchCell(keras.layers.Layer):
         for layer, shape in zip(self.input_layers, input_shape, strict=True):
             layer.build(shape)
         shape = self.input_layers[1].compute_output_shape(input_shape[1])
+        shape = (*shape[:-1], self.mixed_filters)
         for source, mixed_operation in enumerate(self.mixed_operations):
             mixed_operation.build(shape)
             if source == NUM_INPUTS - 1:  # What follows reads nodes, not inputs.
-                shape = strided_shape(shape, mixed_operation.strides, self.filters)
+                shape = strided_shape(
+                    shape, mixed_operation.strides, self.mixed_filters
+                )
         for mixed_attention in self.mixed_attentions:
             mixed_attention.build(shape)  # All edges end at nodes.
 
@@ -195,6 +212,7 @@ class SearchCell(keras.layers.Layer):
         """
         shapes = tuple(tuple(x.shape) for x in states)
         parts = self.filters, self.operations, self.num_nodes, self.attention
+        parts = (*parts, self.partial_channels)
         return self.reduction, self.compute_dtype, shapes, *parts
 
     def call(self, inputs, weights, attention_weights=None, training=None):
@@ -210,13 +228,22 @@ class SearchCell(keras.layers.Layer):
 
     def connect(self, states, weights, attention_weights=None, training=None):
         """Returns the cell's output, given what `prepare` returns."""
-        states = [*states]
+        states, rests = [*states], []
         terms = [[] for _ in range(self.num_nodes)]
+        shares = (attention_weights or weights).shares
+
+        def add_node(node):  # All edges to it are known by now.
+            states.append(self._node(terms[node], rests, shares(node)))
+
         for source, mixed_operation in enumerate(self.mixed_operations):
-            if source >= NUM_INPUTS:  # All edges to this node are known by now.
-                states.append(kernels.add(terms[source - NUM_INPUTS]))
+            if source >= NUM_INPUTS:
+                add_node(source - NUM_INPUTS)
+            x = states[source]
+            if self.partial_channels > 1:
+                x, rest = split_channels(x, self.partial_channels)
+                rests.append(rest if self._strides(source) == 1 else halve(rest))
             mixtures = mixed_operation(
-                states[source], weights=weights.leaving(source), training=training
+                x, weights=weights.leaving(source), training=training
             )
             if self.attention:
                 mixtures = self.mixed_attentions[source](
@@ -226,8 +253,23 @@ class SearchCell(keras.layers.Layer):
                 )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)
-        states.append(kernels.add(terms[-1]))
+        add_node(self.num_nodes - 1)
         return tf.concat(states[NUM_INPUTS:], axis=-1)
+
+    def _node(self, terms, rests, shares):
+        """Returns a node, the sum of its edges.
+
+        Args:
+            terms: List of tensors whose sum is that of the weighted mixtures.
+            rests: List of what goes past them, if anything does, edge by edge.
+            shares: The weights of the edges, see `MixingWeights.shares`.
+        """
+        mixed = kernels.add(terms)
+        if not rests:
+            return mixed
+        # Once for all edges: sums and shuffles can be done in any order.
+        rest = weighted_sum(rests, shares)
+        return join_channels(mixed, rest, self.partial_channels)
 
     def compute_output_shape(self, input_shape):
         channels = self.num_nodes * self.filters
@@ -242,4 +284,5 @@ class SearchCell(keras.layers.Layer):
             "reduction": self.reduction,
             "after_reduction": self.after_reduction,
             "attention": self.attention,
+            "partial_channels": self.partial_channels,
         }

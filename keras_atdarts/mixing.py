@@ -26,6 +26,11 @@ def cell_edges(num_nodes):
     ]
 
 
+def entering_edges(num_nodes):
+    """Returns how many edges enter each node, in the order of `cell_edges`."""
+    return [NUM_INPUTS + node for node in range(num_nodes)]
+
+
 class EdgeWeights:
     """The weights of all operations on the edges that leave one node.
 
@@ -44,13 +49,28 @@ class EdgeWeights:
 class MixingWeights:
     """The softmaxed alphas of one cell type.
 
+    With edge normalization, each node is a weighted sum of its edges: the softmax
+    of their betas multiplies the weights of all that is on an edge.
+
     Args:
         alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
         num_nodes: Integer.
+        betas: Optional tensor `(num_edges, 1)`.
+
+    Reference:
+        Xu et al., PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737,
+        section 3.3: edge normalization.
     """
 
-    def __init__(self, alphas, num_nodes):
+    def __init__(self, alphas, num_nodes, betas=None):
         weights = tf.nn.softmax(alphas, axis=-1)
+        self._shares = None
+        if betas is not None:
+            self._shares = [
+                tf.nn.softmax(of_node, axis=0)
+                for of_node in tf.split(betas, entering_edges(num_nodes))
+            ]
+            weights *= tf.concat(self._shares, axis=0)
         num_edges, num_operations = weights.shape
         flat = tf.unstack(tf.reshape(weights, [-1]), num_edges * num_operations)
         self._of_edge = {
@@ -64,6 +84,12 @@ class MixingWeights:
             weights for (_, start), weights in self._of_edge.items() if start == source
         ]
         return EdgeWeights(zip(*edges, strict=True))
+
+    def shares(self, node):
+        """Returns the weights of the edges that enter a node; None if all are 1."""
+        if self._shares is None:
+            return None
+        return tf.unstack(tf.reshape(self._shares[node], [-1]), NUM_INPUTS + node)
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

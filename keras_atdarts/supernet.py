@@ -12,8 +12,10 @@ from keras_atdarts.accumulation import assigned_in_training
 from keras_atdarts.accumulation import average_over_parts
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.blocks import ConvBN
+from keras_atdarts.cell_genotype import BETA
 from keras_atdarts.cell_genotype import IDENTITY
 from keras_atdarts.cell_genotype import attention_of
+from keras_atdarts.cell_genotype import edges_of
 from keras_atdarts.cells import CELL_TYPES
 from keras_atdarts.cells import STEM_MULTIPLIER
 from keras_atdarts.cells import SearchCell
@@ -51,6 +53,11 @@ class Supernet(keras.Model):
         attention_placement: `"among_operations"`, as in the AT-DARTS paper, or
             `"after_operations"`, as in Att-DARTS: every edge then chooses, with
             alphas of their own, one attention operation or none to follow.
+        partial_channels: Integer, 1, or K to mix only the first of K parts of the
+            channels on every edge, in less time and memory.
+        edge_normalization: Boolean, whether the edges that enter a node are
+            weighted by a softmax as well, of alphas of their own: the betas. Where
+            partial channels make the alphas waver, it makes the edges stable.
 
     Call arguments:
         inputs: Normalised images `(batch, height, width, channels)`.
@@ -71,7 +78,9 @@ class Supernet(keras.Model):
     >>> genotype = derive_genotype(supernet.labelled_alphas())
 
     Reference:
-        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, algorithm 1.
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, algorithm 1;
+        partial channels and edge normalization: Xu, Xie, Zhang, Chen, Qi, Tian,
+        Xiong, PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737
     """
 
     def __init__(
@@ -82,6 +91,8 @@ class Supernet(keras.Model):
         operations="at_darts",
         num_nodes=4,
         attention_placement="among_operations",
+        partial_channels=1,
+        edge_normalization=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -95,6 +106,8 @@ class Supernet(keras.Model):
         self.operations = resolve_operations(operations)
         self.num_nodes = num_nodes
         self.attention_placement = attention_placement
+        self.partial_channels = partial_channels
+        self.edge_normalization = edge_normalization
         # Both decided by `compile`.
         self.recompute = False
         self._stateless_cells = {}
@@ -104,6 +117,8 @@ class Supernet(keras.Model):
         if attention:
             choices = (IDENTITY, *attention)
             self.choices |= {attention_of(each): choices for each in CELL_TYPES}
+        if edge_normalization:
+            self.choices |= {edges_of(each): (BETA,) for each in CELL_TYPES}
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
         )
@@ -115,6 +130,7 @@ class Supernet(keras.Model):
                 plan.reduction,
                 plan.after_reduction,
                 attention,
+                partial_channels,
                 name=f"cell_{index}",
                 dtype=self.dtype_policy,
             )
@@ -167,7 +183,7 @@ class Supernet(keras.Model):
         return self.classifier(states[1])
 
     def _run_cell(self, cell, inputs, alphas, training):
-        names = cell.cell_type, attention_of(cell.cell_type)
+        names = (name(cell.cell_type) for name in (str, attention_of, edges_of))
         alphas = [alphas[name] for name in names if name in alphas]
         states = cell.prepare(inputs, training)
         traced = traces_cells()
@@ -178,7 +194,10 @@ class Supernet(keras.Model):
         return call(function, Variables(cell.connections), *states, *alphas)
 
     def _connect(self, cell, states, alphas, training):
-        weights = [MixingWeights(tensor, self.num_nodes) for tensor in alphas]
+        betas = alphas[-1] if self.edge_normalization else None
+        *others, last = alphas[: len(alphas) - self.edge_normalization]
+        weights = [MixingWeights(tensor, self.num_nodes) for tensor in others]
+        weights.append(MixingWeights(last, self.num_nodes, betas))
         return cell.connect(states, *weights, training=training)
 
     def _stateless_cell(self, cell, states, traced):
@@ -341,7 +360,8 @@ class Supernet(keras.Model):
 
         With attention after operations, `"normal_attention"` and
         `"reduction_attention"` stand beside the cell types; what they name are
-        attention operations and `"identity"`.
+        attention operations and `"identity"`. With edge normalization,
+        `"normal_edges"` and `"reduction_edges"` name the `"beta"` of each edge.
         """
         return {
             name: {
@@ -364,6 +384,8 @@ class Supernet(keras.Model):
             "operations": self.operations,
             "num_nodes": self.num_nodes,
             "attention_placement": self.attention_placement,
+            "partial_channels": self.partial_channels,
+            "edge_normalization": self.edge_normalization,
         }
 
     def get_compile_config(self):

@@ -1,0 +1,63 @@
+"""Partial channels: a part of each tensor is mixed, the rest goes past the mixture.
+
+Reference:
+    Xu, Xie, Zhang, Chen, Qi, Tian, Xiong, PC-DARTS, ICLR 2020,
+    https://arxiv.org/abs/1907.05737, section 3.2
+"""
+
+import tensorflow as tf
+
+from keras_atdarts import kernels
+from keras_atdarts.errors import InputError
+
+
+def check_partial_channels(filters, partial_channels):
+    """Raises `InputError` if filters do not fall into so many equal parts."""
+    if partial_channels < 1 or filters % partial_channels:
+        raise InputError(
+            "Of partial channels, one in so many is mixed: their number must divide "
+            f"the {filters} filters. Received: partial_channels={partial_channels}."
+        )
+
+
+def split_channels(x, parts):
+    """Returns the first of equal parts of the channels, and all others.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        parts: Integer, at least 2.
+    """
+    mixed = x.shape[-1] // parts
+    return tf.split(x, [mixed, x.shape[-1] - mixed], axis=-1)
+
+
+def halve(x):
+    """Returns the maxima of 2x2 pixels; odd sizes are rounded up."""
+    return kernels.pool_maximum(x, ksize=2, strides=2)
+
+
+def join_channels(mixed, rest, parts):
+    """Puts both back together, and shuffles them: the reverse is `split_channels`.
+
+    The next mixture takes the first channels: after the shuffle those are of all
+    parts in turn.
+
+    Args:
+        mixed: Tensor `(batch, height, width, channels / parts)`.
+        rest: Tensor of all other channels.
+        parts: Integer.
+    """
+    x = tf.concat([mixed, rest], axis=-1)
+    shape = tf.shape(x)
+    channels = x.shape[-1]
+    grouped = tf.reshape(x, [*tf.unstack(shape[:-1]), parts, channels // parts])
+    shuffled = tf.linalg.matrix_transpose(grouped)
+    return tf.ensure_shape(tf.reshape(shuffled, shape), x.shape)
+
+
+def weighted_sum(tensors, weights):
+    """Returns the sum of tensors, each times its scalar if there are `weights`."""
+    if weights is None:
+        return tf.add_n(tensors)
+    pairs = zip(tensors, weights, strict=True)
+    return tf.add_n([tf.cast(weight, x.dtype) * x for x, weight in pairs])
