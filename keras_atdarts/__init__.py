@@ -34,10 +34,12 @@ from keras_atdarts.plots import plot_genotype
 from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.supernet import Supernet
 from keras_atdarts.version import __version__
+from keras_atdarts.warm_up import AlphaWarmUp
 
 __all__ = [
     "SGD",
     "Adam",
+    "AlphaWarmUp",
     "Augmentation",
     "CellGenotype",
     "ChannelAttention",

@@ -2,9 +2,11 @@
 
 import math
 
+from keras_atdarts.cell_genotype import BETA
 from keras_atdarts.cell_genotype import IDENTITY
 from keras_atdarts.cell_genotype import attended_name
 from keras_atdarts.cell_genotype import attention_of
+from keras_atdarts.cell_genotype import edges_of
 from keras_atdarts.checks import check_keys
 from keras_atdarts.checks import located
 from keras_atdarts.errors import InputError
@@ -29,12 +31,17 @@ def derive_genotype(alphas, edges_per_node=2):
     kept: each of these is followed by its heaviest attention, or by none if that
     is the identity, which also wins between equals.
 
+    With edge normalization, the weight of an operation is multiplied by that of
+    its edge: the softmax of the betas over the edges that enter the node.
+
     Args:
         alphas: Dictionary with the keys `"normal"` and `"reduction"`, and where
             attention follows also `"normal_attention"` and
-            `"reduction_attention"`. Each value maps `(node, source)`, numbered as
+            `"reduction_attention"`, with edge normalization `"normal_edges"` and
+            `"reduction_edges"`. Each value maps `(node, source)`, numbered as
             in `Genotype`, to a dictionary from the name of an operation (of
-            attention, or `"identity"`) to its alpha, before the softmax.
+            attention, or `"identity"`; of an edge: `"beta"`) to its alpha, before
+            the softmax.
         edges_per_node: Integer, the number of edges that a node keeps.
 
     Returns:
@@ -56,34 +63,49 @@ def derive_genotype(alphas, edges_per_node=2):
 
     Reference:
         [DARTS: Differentiable Architecture Search](https://arxiv.org/abs/1806.09055),
-        section 2.4
+        section 2.4;
+        [PC-DARTS](https://arxiv.org/abs/1907.05737), section 3.3
     """
     cell_types = ("normal", "reduction")
-    check_keys(alphas, cell_types, optional=tuple(map(attention_of, cell_types)))
+    optional = [name(each) for name in (attention_of, edges_of) for each in cell_types]
+    check_keys(alphas, cell_types, optional=optional)
     cells = {}
     for cell_type in cell_types:
         attention = alphas.get(attention_of(cell_type))
+        betas = alphas.get(edges_of(cell_type))
         with located(f"alphas of the {cell_type} cell"):
             cells[cell_type] = _derive_cell(
-                alphas[cell_type], attention, edges_per_node
+                alphas[cell_type], attention, betas, edges_per_node
             )
     return Genotype(**cells)
 
 
-def _derive_cell(alphas, attention, edges_per_node):
+def _derive_cell(alphas, attention, betas, edges_per_node):
     num_nodes = 1 + max((node for node, _ in alphas), default=-1)
     nodes = []
     for node in range(num_nodes):
         with located(f"node {node}"):
             edges = {source: alphas[n, source] for n, source in alphas if n == node}
-            kept = _strongest_edges(edges, edges_per_node)
+            of_edges = {source: _beta(betas, node, source) for source in edges}
+            kept = _strongest_edges(edges, of_edges, edges_per_node)
             if attention is not None:
                 kept = [_attended(edge, attention, node) for edge in kept]
             nodes.append(kept)
     return CellGenotype(nodes, range(NUM_INPUTS, NUM_INPUTS + num_nodes))
 
 
-def _strongest_edges(edges, edges_per_node):
+def _beta(betas, node, source):
+    """Returns the beta of an edge; 0 where edges are not normalized."""
+    if betas is None:
+        return 0.0
+    with located(f"beta of source {source}"):
+        if (node, source) not in betas:
+            raise InputError("is missing; give each edge one.")
+        _check_finite(betas[node, source])
+    return float(betas[node, source][BETA])
+
+
+def _strongest_edges(edges, betas, edges_per_node):
     candidates = []
     for source, alphas in edges.items():
         with located(f"source {source}"):
@@ -91,7 +113,8 @@ def _strongest_edges(edges, edges_per_node):
         operations = [name for name in alphas if name != NONE]
         if operations:
             operation = min(operations, key=lambda name: (-alphas[name], name))
-            weight = _log_weight(alphas, operation)
+            # In the softmax of betas, all of a node have one denominator.
+            weight = _log_weight(alphas, operation) + betas[source]
             candidates.append((-weight, source, operation))
     if len(candidates) < edges_per_node:
         raise InputError(

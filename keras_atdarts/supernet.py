@@ -4,6 +4,8 @@ Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -41,7 +43,7 @@ class Supernet(keras.Model):
 
     `fit` takes an infinite dataset of `(weight_batch, alpha_batch)`, each
     `(images, labels)`, with `steps_per_epoch`. Every step first updates the
-    alphas on the one batch, then the weights on the other.
+    alphas on the one batch, then the weights on the other; see also `AlphaWarmUp`.
 
     Args:
         num_classes: Integer.
@@ -112,6 +114,7 @@ class Supernet(keras.Model):
         self.recompute = False
         self._stateless_cells = {}
         self.gradient_accumulation = 1
+        self.learns_alphas = True
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = dict.fromkeys(CELL_TYPES, mixed)
         if attention:
@@ -310,6 +313,17 @@ class Supernet(keras.Model):
         logits = self(images, training=True)
         return self.loss_function(labels, logits), logits
 
+    def learn_alphas(self, learning):
+        """Sets whether steps teach the alphas too, as at first, or weights only.
+
+        Args:
+            learning: Boolean.
+        """
+        if learning != self.learns_alphas:
+            self.learns_alphas = learning
+            if self.train_function is not None:  # It does the steps of before.
+                self.make_train_function(force=True)
+
     def average_over_parts(self, function, batch, like):
         """Returns a function's gradients for a batch, and the logits.
 
@@ -330,10 +344,17 @@ class Supernet(keras.Model):
 
     def train_step(self, data):
         weight_batch, alpha_batch = data
+        if self.learns_alphas:
+            self._alpha_step(weight_batch, alpha_batch)
+        self._weight_step(weight_batch)
+        return self.get_metrics_result()
+
+    def _alpha_step(self, weight_batch, alpha_batch):
         gradients, logits = self.architect.gradients(self, weight_batch, alpha_batch)
         self.alpha_optimizer.apply(gradients, self.alphas)
         self._track("alpha_", alpha_batch[1], logits)
 
+    def _weight_step(self, weight_batch):
         weights = self.operation_weights
 
         def slopes(part):
@@ -344,7 +365,13 @@ class Supernet(keras.Model):
         gradients, logits = self.average_over_parts(slopes, weight_batch, weights)
         self.optimizer.apply(gradients, weights)
         self._track("", weight_batch[1], logits)
-        return self.get_metrics_result()
+
+    def get_metrics_result(self):
+        results = super().get_metrics_result()
+        if not self.learns_alphas:  # Then they are of no images, and not zero.
+            for metric in self.trackers["alpha_"]:
+                results[metric.name] = results[metric.name] * math.nan
+        return results
 
     def test_step(self, data):
         images, labels = data

@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 LAYERS = (
     ("errors", "version"),
     ("checks", "kernels", "normalization"),
-    ("cell_genotype", "blocks"),
+    ("cell_genotype", "blocks", "channels"),
     ("genotype",),
     ("derive", "plots", "attention", "cell_statistics"),
     ("operations", "random_genotype"),

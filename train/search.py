@@ -11,7 +11,8 @@ two cells, alphas.json how they came about, epoch by epoch.
 
 Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
 to an hour on two cores and finds a cell worth keeping; paper is the search of the
-AT-DARTS paper, darts and darts-second-order are those of DARTS, for GPUs.
+AT-DARTS paper, darts and darts-second-order are those of DARTS, pc-darts is that of
+PC-DARTS, for GPUs.
 
 On several machines, start the same command on each, with TF_CONFIG set.
 """
@@ -65,6 +66,7 @@ from keras_atdarts.runs.workers import refuse_workers
 from keras_atdarts.runs.workers import start_workers
 from keras_atdarts.second_derivatives import check_second_derivatives
 from keras_atdarts.supernet import Supernet
+from keras_atdarts.warm_up import AlphaWarmUp
 
 
 def main(argv=None):
@@ -176,6 +178,8 @@ def prepare(config, dataset):
         config.num_cells,
         config.operations,
         attention_placement=config.attention_placement,
+        partial_channels=config.partial_channels,
+        edge_normalization=config.partial_channels > 1,
     )
     supernet.build((None, *dataset.image_shape))
     if config.sync_batch_norm:
@@ -212,7 +216,9 @@ def alpha_optimizer(config, steps):
     rate, decay = config.alpha_learning_rate, config.alpha_weight_decay
     if config.alpha_learning_rate_min is not None:
         minimum = config.alpha_learning_rate_min
-        rate = EpochCosineDecay(rate, config.epochs, steps, minimum)
+        # Its steps are counted from the end of the warm-up.
+        epochs = config.epochs - config.warm_up_epochs
+        rate = EpochCosineDecay(rate, epochs, steps, minimum)
     if config.alpha_optimizer == "sgd":
         return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
     return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
@@ -245,11 +251,11 @@ def search(supernet, config, dataset, split, run, checkpointing, workers):
             workers.share,
         )
 
-    callbacks = []
+    callbacks = [AlphaWarmUp(config.warm_up_epochs)]
     if workers.is_chief:
         with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
             np.savez(unfinished, weights=split[0], alphas=split[1])
-        callbacks = [*record_callbacks(run), GenotypeHistory(run, derive_genotype)]
+        callbacks += [*record_callbacks(run), GenotypeHistory(run, derive_genotype)]
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
     fit(supernet, batches_from, config.epochs, callbacks, checkpointing)
     if workers.is_chief:

@@ -74,11 +74,13 @@ def compiled_step(model):
     strategy = model.distribute_strategy
 
     @tf.function
-    def train_on(batch):
+    def train_on(batch, learns_alphas):
+        del learns_alphas  # Another value has the step traced anew.
         return strategy.run(model.train_step, args=(batch,))
 
     def train_step(iterator):
-        logs = train_on(next(iterator))
+        learns_alphas = getattr(model, "learns_alphas", False)  # Of searches.
+        logs = train_on(next(iterator), learns_alphas)
         # All replicas have metrics of their own until the epoch ends.
         return {
             name: strategy.experimental_local_results(value)[0]

@@ -6,6 +6,7 @@ states only what it changes.
 
 import dataclasses
 
+from keras_atdarts.channels import check_partial_channels
 from keras_atdarts.errors import InputError
 from keras_atdarts.operations import ATTENTION_PLACEMENTS
 from keras_atdarts.runs.settings import number
@@ -57,6 +58,18 @@ SEARCH_PRESETS = {
         "operations": ("darts",),
         "order": 2,
     },
+    # python train/search.py --preset pc-darts
+    # The reference of PC-DARTS: 0.1 days on a GTX 1080 Ti in its paper. Batches can
+    # be larger, as partial channels take less memory; the rest is that of DARTS.
+    "pc-darts": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+        "partial_channels": 4,
+        "batch_size": 256,
+        "weight_learning_rate": 0.1,
+        "alpha_learning_rate": 6e-4,
+        "warm_up_epochs": 15,
+    },
     # python train/search.py --preset paper
     # The AT-DARTS paper, section 3: about 40 hours on four RTX 2080 Ti. Where it is
     # open to more than one reading, this one is taken:
@@ -79,7 +92,7 @@ SEARCH_PRESETS = {
 }
 
 # The preset of train/retrain.py for what a search found, where it is called otherwise.
-RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts"}
+RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts", "pc-darts": "darts"}
 
 # All other settings decide how a supernet is trained.
 OF_RANDOM_SEARCH = (
@@ -137,6 +150,14 @@ class SearchConfig(TrainingConfig):
     )
     filters: int = setting(16, whole_number(1), "supernet", FILTERS_HELP)
     num_cells: int = setting(8, whole_number(3), "supernet", CELLS_HELP)
+    partial_channels: int = setting(
+        1,
+        whole_number(1),
+        "supernet",
+        "above 1, mix only one in so many channels and let the rest pass, as "
+        "PC-DARTS: for less time and memory. The edges that enter a node then have "
+        "weights as well, by which they are chosen",
+    )
     epochs: int = setting(
         50, whole_number(1), "training", "passes over the images that train weights"
     )
@@ -148,6 +169,12 @@ class SearchConfig(TrainingConfig):
     )
     weight_learning_rate_min: float = setting(
         0.001, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
+    )
+    warm_up_epochs: int = setting(
+        0,
+        whole_number(0),
+        ALPHAS,
+        "epochs at the start that train weights only, in less than half the time",
     )
     order: int = setting(
         1,
@@ -207,6 +234,12 @@ class SearchConfig(TrainingConfig):
                 "precision mixed_float16 is for retraining: Keras scales the losses "
                 "of one optimizer, and a search has two. Give --precision "
                 "mixed_bfloat16."
+            )
+        check_partial_channels(self.filters, self.partial_channels)
+        if self.warm_up_epochs and self.warm_up_epochs >= self.epochs:
+            raise InputError(
+                f"warm_up_epochs must be fewer than the epochs ({self.epochs}), or "
+                f"alphas would learn nothing; received {self.warm_up_epochs}."
             )
         check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
         check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")
