@@ -109,6 +109,14 @@ BAD = {
         [*SEARCH, "--operations", "none", "skip_connect", "none"],
         ["must not name one twice"],
     ),
+    "unequal parts of the channels": (
+        [*SEARCH, "--filters", "6", "--partial-channels", "4"],
+        ["must divide the 6 filters", "partial_channels=4"],
+    ),
+    "endless warm-up": (
+        [*SEARCH, "--warm-up-epochs", "3"],
+        ["fewer than the epochs (3)", "received 3"],
+    ),
     "order": ([*SEARCH, "--order", "3"], ["order must be", "at most 2", "received 3"]),
     "hessian": (
         [*SEARCH, "--order", "2", "--hessian", "approximate"],

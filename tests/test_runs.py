@@ -38,7 +38,9 @@ def parse(config_class, *argv):
     return config_from_arguments(config_class, parser.parse_args(argv))
 
 
-CANDIDATES = (True, False, 0.01, 0.002, 1e-4, 2, 1, 3, (5, 7), (0.3, 0.4), "x", ("x",))
+# 20 epochs are more than a warm-up of 15, and 20 filters have four equal parts.
+CANDIDATES = (True, False, 0.01, 0.002, 1e-4, 2, 1, 3, 20)
+CANDIDATES += ((5, 7), (0.3, 0.4), "x", ("x",))
 
 
 def with_another_value(config, name):
@@ -101,6 +103,19 @@ def test_darts_presets_are_those_of_the_reference(name, order):
     assert (search.alpha_optimizer, search.alpha_betas) == ("adam", (0.5, 0.999))
     assert (search.alpha_learning_rate, search.alpha_weight_decay) == (3e-4, 1e-3)
     assert search.alpha_learning_rate_min is None
+
+
+def test_the_pc_darts_preset_is_that_of_the_reference():
+    search = SearchConfig.preset("pc-darts")
+    assert (search.dataset, search.operations) == ("cifar10", ("darts",))
+    assert (search.partial_channels, search.warm_up_epochs) == (4, 15)
+    assert (search.epochs, search.batch_size, search.weight_fraction) == (50, 256, 0.5)
+    assert (search.filters, search.num_cells, search.order) == (16, 8, 1)
+    rates = search.weight_learning_rate, search.weight_learning_rate_min
+    assert rates == (0.1, 0.001)
+    assert (search.momentum, search.weight_decay, search.clip_norm) == (0.9, 3e-4, 5)
+    assert (search.alpha_optimizer, search.alpha_betas) == ("adam", (0.5, 0.999))
+    assert (search.alpha_learning_rate, search.alpha_weight_decay) == (6e-4, 1e-3)
 
 
 def test_darts_retraining_is_that_of_the_reference():

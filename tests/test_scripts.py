@@ -242,6 +242,27 @@ def test_search_places_attention_after_operations(road, tmp_path):
         assert max(alphas, key=alphas.get) == (*edge.parts, "identity")[1]
 
 
+def test_search_with_partial_channels_warms_up(road, tmp_path, capsys):
+    words = [*scripts.SMALL, *scripts.SMALL_SPACE, "--dataset", road.images]
+    words += ["--partial-channels", 2, "--warm-up-epochs", 1, "--epochs", 2]
+    words += ["--alpha-learning-rate-min", 1e-4, "--workdir", tmp_path / "run"]
+    assert scripts.run("search.py", *words) == 0
+    run = RunDirectory(tmp_path / "run")
+    first, second = (each["alphas"] for each in run.read_json(workdir.ALPHAS))
+    assert list(first) == ["normal", "reduction", "normal_edges", "reduction_edges"]
+    assert list(first["normal_edges"]["0<-1"]) == ["beta"]
+    # Before the first step alphas are small; those of an epoch are not.
+    assert first != second
+    rows = run.file(workdir.HISTORY).read_text().splitlines()
+    assert ["nan" in row for row in rows] == [False, True, False]
+    supernet = keras.saving.load_model(run.file(workdir.SUPERNET))
+    assert supernet.alpha_optimizer.iterations.numpy() == 2
+    assert supernet.partial_channels == 2
+    assert derive_genotype(supernet.labelled_alphas()) == Genotype.load(
+        run.file(workdir.GENOTYPE)
+    )
+
+
 def test_random_search_draws_attention_after_operations(tmp_path):
     words = ["--strategy", "random", "--attention-placement", "after_operations"]
     assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0
