@@ -5,6 +5,7 @@ Reference:
     https://arxiv.org/abs/1907.05737, section 3.2
 """
 
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts import kernels
@@ -47,12 +48,15 @@ def join_channels(mixed, rest, parts):
         rest: Tensor of all other channels.
         parts: Integer.
     """
-    x = tf.concat([mixed, rest], axis=-1)
-    shape = tf.shape(x)
-    channels = x.shape[-1]
-    grouped = tf.reshape(x, [*tf.unstack(shape[:-1]), parts, channels // parts])
-    shuffled = tf.linalg.matrix_transpose(grouped)
-    return tf.ensure_shape(tf.reshape(shuffled, shape), x.shape)
+    size = mixed.shape[-1]
+    order = np.arange(parts * size).reshape(parts, size).T.ravel()
+    # A product with ones and zeros is exact, and faster than a transposition.
+    permutation = tf.constant(np.eye(parts * size)[:, order], mixed.dtype)
+    kernels_of = tf.split(permutation[tf.newaxis], [size, (parts - 1) * size], axis=1)
+    (first,), (others,) = map(
+        kernels.pointwise_convolutions, ([mixed], [rest]), kernels_of
+    )
+    return first + others
 
 
 def weighted_sum(tensors, weights):

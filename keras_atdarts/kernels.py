@@ -250,7 +250,7 @@ def filter_gradients(tensors, slopes):
 
 
 def pool_maximum(x, ksize, strides):
-    """Pools `ksize` x `ksize` pixels; one of `ksize` and `strides` is 1.
+    """Pools `ksize` x `ksize` pixels, at margins those that there are.
 
     On CPUs the gradient has a fast kernel only where it stands in one
     `tf.function` with the pooling, which is therefore done again.
@@ -278,7 +278,29 @@ def max_pool(x, strides=1):
     return pooled if strides == 1 else subsample_even(pooled)
 
 
+@tf.custom_gradient
+def pool_average(x):
+    """Pools 3x3 at stride 1.
+
+    Sums over neighbours are their own transpose: the gradient is a pooling as well,
+    whose kernel is several times faster than that of the gradient.
+    """
+
+    def pool(x):
+        return tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME")
+
+    # How many pixels are counted: 9, and fewer at the margins.
+    margin = tf.constant([[0, 0], [1, 1], [1, 1], [0, 0]])
+    ones = tf.pad(tf.ones_like(x[:1, :, :, :1]), margin)
+    counts = tf.round(9 * tf.nn.avg_pool2d(ones, ksize=3, strides=1, padding="VALID"))
+
+    def gradient(slope):
+        return counts * pool_average(slope / counts)
+
+    return pool(x), gradient
+
+
 def average_pool(x, strides=1):
     """Pools 3x3 with symmetric padding that is not counted in the average."""
-    pooled = tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME")
+    pooled = pool_average(x)
     return pooled if strides == 1 else subsample_even(pooled)

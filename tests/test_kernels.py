@@ -135,6 +135,28 @@ def test_average_pool_does_not_count_its_padding(size, strides):
 
 
 @sizes
+def test_gradients_of_average_pooling_are_those_of_tensorflow(size):
+    x, other = (
+        tf.constant(each) for each in random_images((2, 3, *size, 2), "float64")
+    )
+    slopes = []
+    for pool in (
+        kernels.average_pool,
+        lambda x: tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME"),
+    ):
+        with tf.GradientTape() as outer:
+            outer.watch(other)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(pool(x) * other**2)
+            first = tape.gradient(loss, x)
+            twice = tf.reduce_sum(first * x)
+        slopes.append((first, outer.gradient(twice, other)))
+    for found, expected in zip(*slopes, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@sizes
 def test_subsampling(size):
     x = random_images((2, *size, 3))
     np.testing.assert_array_equal(kernels.subsample_even(x), x[:, ::2, ::2])

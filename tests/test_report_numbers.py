@@ -12,7 +12,9 @@ from keras_atdarts.genotype import CellGenotype
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.reports.alphas import entropy
+from keras_atdarts.reports.alphas import entropy_over_epochs
 from keras_atdarts.reports.alphas import softmax
+from keras_atdarts.reports.alphas import weights_over_epochs
 from keras_atdarts.reports.collapse import MOST_SKIPS
 from keras_atdarts.reports.collapse import find_collapse
 from keras_atdarts.reports.mistakes import Mistakes
@@ -260,3 +262,22 @@ def test_worst_mistakes_by_hand():
     assert worst["probability_of_label"] == pytest.approx(0.1)
     assert worst["probability_of_predicted"] == pytest.approx(0.9)
     assert mistakes.worst[1]["probability_of_label"] == pytest.approx(0.4)
+
+
+def test_weights_of_normalized_edges_are_products():
+    operations = {"none": 0.0, "skip_connect": math.log(3.0)}
+    labelled = {
+        "normal": {(0, 0): operations, (0, 1): operations, (1, 0): operations},
+        "normal_edges": {
+            (0, 0): {"beta": math.log(4.0)},
+            (0, 1): {"beta": 0.0},
+            (1, 0): {"beta": 2.0},  # The only one of its node.
+        },
+    }
+    weights = weights_over_epochs([labelled])
+    assert list(weights) == ["normal"]
+    skips = [edge["skip_connect"] for edge in weights["normal"].values()]
+    assert sum(skips, []) == pytest.approx([0.8 * 0.75, 0.2 * 0.75, 0.75])
+    plain = weights_over_epochs([{"normal": labelled["normal"]}])
+    for name, values in entropy_over_epochs(weights)["normal"].items():
+        assert values == pytest.approx(entropy_over_epochs(plain)["normal"][name])

@@ -2,6 +2,9 @@
 
 import math
 
+from keras_atdarts.cell_genotype import BETA
+from keras_atdarts.cell_genotype import edges_of
+
 
 def softmax(alphas):
     """Returns the weights that the alphas of one edge stand for.
@@ -25,14 +28,49 @@ def entropy(weights):
         weights: Dict from the name of an operation to its weight.
 
     Returns:
-        Float: the entropy of the weights, divided by that of equal ones. 1 says
+        Float: the entropy of the weights in relation to their sum, divided by that
+        of equal ones. 1 says
         that all are equal, 0 that one has all the weight. A single operation has
         nothing to decide: 0.
     """
     if len(weights) < 2:
         return 0.0
-    nats = -math.fsum(w * math.log(w) for w in weights.values() if w > 0)
+    total = math.fsum(weights.values())
+    shares = [weight / total for weight in weights.values() if weight > 0]
+    nats = -math.fsum(share * math.log(share) for share in shares)
     return nats / math.log(len(weights))
+
+
+def weights_of(labelled):
+    """Returns the weights that labelled alphas stand for.
+
+    Args:
+        labelled: What `Supernet.labelled_alphas` returns. With edge normalization,
+            weights are those of the operation times that of its edge.
+
+    Returns:
+        Dict of kinds of cells to dicts of edges to dicts of names to weights.
+    """
+    of_edges = {edges_of(cell) for cell in labelled}
+    return {
+        cell: {
+            edge: weights_of_edge(alphas, edge, labelled.get(edges_of(cell)))
+            for edge, alphas in edges.items()
+        }
+        for cell, edges in labelled.items()
+        if cell not in of_edges
+    }
+
+
+def weights_of_edge(alphas, edge, betas):
+    """Returns the softmax of an edge's alphas, times that of its beta, if any."""
+    weights = softmax(alphas)
+    if betas is None:
+        return weights
+    node, _ = edge
+    entering = {start: beta[BETA] for start, beta in betas.items() if start[0] == node}
+    share = softmax(entering)[edge]
+    return {name: share * weight for name, weight in weights.items()}
 
 
 def weights_over_epochs(epochs):
@@ -47,23 +85,16 @@ def weights_over_epochs(epochs):
     """
     if not epochs:
         return {}
-    weights = [
-        {
-            (cell, edge): softmax(alphas)
-            for cell, edges in epoch.items()
-            for edge, alphas in edges.items()
-        }
-        for epoch in epochs
-    ]
+    weights = [weights_of(epoch) for epoch in epochs]
     return {
         cell: {
             edge: {
-                name: [of_epoch[cell, edge][name] for of_epoch in weights]
-                for name in alphas
+                name: [of_epoch[cell][edge][name] for of_epoch in weights]
+                for name in of_edge
             }
-            for edge, alphas in sorted(edges.items())
+            for edge, of_edge in sorted(edges.items())
         }
-        for cell, edges in epochs[-1].items()
+        for cell, edges in weights[-1].items()
     }
 
 

@@ -38,7 +38,8 @@ def weights_section(numbers, genotype):
         "Alphas",
         tag(
             "p",
-            "The weight of an operation on an edge is the softmax of its alpha. Of "
+            "The weight of an operation on an edge is the softmax of its alpha; with "
+            "edge normalization, times the softmax of the beta of its edge. Of "
             "each node the two edges stay whose heaviest operation, none aside, is "
             "the heaviest.",
         ),
