@@ -14,7 +14,7 @@ import keras
 class AlphaWarmUp(keras.callbacks.Callback):
     """Leaves the alphas of a `Supernet` as they are for the first epochs.
 
-    These epochs take less than half the time. Of the alphas' batches nothing is
+    Their steps do without a pass through the network. Of the alphas' batches nothing is
     computed then; the metrics on them are nan.
 
     Args:

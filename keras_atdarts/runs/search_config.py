@@ -174,7 +174,7 @@ class SearchConfig(TrainingConfig):
         0,
         whole_number(0),
         ALPHAS,
-        "epochs at the start that train weights only, in less than half the time",
+        "epochs at the start that train weights only, without the alphas' pass",
     )
     order: int = setting(
         1,
