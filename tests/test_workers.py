@@ -125,7 +125,8 @@ def test_killed_worker_ends_the_others(killed, images, genotype, tmp_path):
             process.stdout.close()
     assert processes[1 - killed].returncode == EXIT_WORKER_LOST, output[-3000:]
     assert f"worker {1 - killed} of 2 lost another worker" in output
-    assert output.strip().endswith("--resume")
+    # A thread of TensorFlow's may have a last word.
+    assert any(line.endswith("--resume") for line in output.splitlines())
     assert "Traceback" not in output
     assert len(read_history(tmp_path / "run")) >= 1
     keras.models.load_model(network)
