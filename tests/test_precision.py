@@ -8,6 +8,7 @@ import scripts
 import tensorflow as tf
 from layer_checks import random_images
 
+from keras_atdarts import kernels
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.mixing import EdgeWeights
@@ -46,7 +47,8 @@ def mixture(name, strides, dtype):
     with tf.GradientTape() as tape:
         tape.watch(alphas)
         weights = EdgeWeights([tf.unstack(alphas)])
-        results = [y for [y] in layer(x, weights=weights, training=True)]
+        terms = layer(x, weights=weights, training=True)
+        results = [kernels.add(of_edge) for of_edge in terms]
         loss = tf.add_n([tf.reduce_sum(tf.cast(y, "float32") ** 2) for y in results])
     return layer, results, tape.gradient(loss, alphas)
 

@@ -32,6 +32,7 @@ from keras_atdarts.random_genotype import random_genotypes
 from keras_atdarts.runs import workdir
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.retrain_config import RetrainConfig
+from keras_atdarts.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.runs.trained import load_network
 from keras_atdarts.runs.words import flag_words
@@ -358,7 +359,8 @@ def test_every_search_names_a_retraining_that_exists(preset, tmp_path):
     arguments = scripts.load("retrain.py").parse_arguments(words)
     retrain = config_from_arguments(RetrainConfig, arguments)
     assert (retrain.dataset, retrain.batch_size) == (config.dataset, 32)
-    assert retrain.epochs == RetrainConfig.preset(preset.split("-")[0]).epochs
+    expected = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
+    assert retrain.epochs == RetrainConfig.preset(expected).epochs
 
 
 def test_alphas_learn_as_their_settings_say():
