@@ -2,6 +2,7 @@ import gc
 
 import keras
 import pytest
+from tensorflow.python.framework.config import disable_op_determinism
 
 from keras_atdarts.runs.runtime import divide_cpu
 
@@ -20,3 +21,10 @@ def freed():
     """Graphs refer to each other: memory would grow from file to file."""
     yield
     gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def undetermined():
+    """TensorFlow stays deterministic until told otherwise, and then refuses XLA."""
+    yield
+    disable_op_determinism()
