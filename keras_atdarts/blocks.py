@@ -10,10 +10,12 @@ import functools
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts import kernels
 from keras_atdarts import normalization
+from keras_atdarts.constants import constant
 
 RATE = 0.1  # Keras would say: momentum 0.9.
 EPSILON = 1e-5
@@ -204,7 +206,8 @@ class BatchNormalization(keras.layers.Layer):
             (self.moving_variance, variances),
         ):
             now = tf.convert_to_tensor(statistic)
-            statistic.assign(now + RATE * (of_batch - now))
+            rate = constant(RATE, now.dtype)
+            statistic.assign(now + rate * (of_batch - now))
         return results
 
     def _scales_and_offsets(self, weights):
@@ -241,8 +244,10 @@ class BatchNormalization(keras.layers.Layer):
         """Returns the weights of the edges, once for each channel."""
         if weights is None:
             return None
-        weights = tf.expand_dims(tf.stack(weights), axis=1)
-        return tf.broadcast_to(weights, self.moving_mean.shape)
+        weights = tf.expand_dims(tf.stack(weights), constant(1))
+        # A product with ones: broadcasting has a longer gradient.
+        ones = np.ones((1, self.moving_mean.shape[1]))
+        return tf.matmul(weights, constant(ones, weights.dtype))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -464,7 +469,7 @@ class FactorizedReduce(EdgeLayer):
                 (shared.odd, self.odd_kernel),
             )
         ]
-        reduced = [tf.concat(pair, axis=-1) for pair in zip(*halves, strict=True)]
+        reduced = [tf.concat(pair, constant(3)) for pair in zip(*halves, strict=True)]
         return self.normalization.normalize(reduced, weights, training)
 
     def normalized_kernels(self):

@@ -19,6 +19,7 @@ from keras_atdarts.channels import halve
 from keras_atdarts.channels import join_channels
 from keras_atdarts.channels import split_channels
 from keras_atdarts.channels import weighted_sum
+from keras_atdarts.constants import constant
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.mixing import MixedAttention
@@ -254,7 +255,7 @@ class SearchCell(keras.layers.Layer):
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
                 terms[node].extend(mixture)
         add_node(self.num_nodes - 1)
-        return tf.concat(states[NUM_INPUTS:], axis=-1)
+        return tf.concat(states[NUM_INPUTS:], axis=constant(3))
 
     def _node(self, terms, rests, shares):
         """Returns a node, the sum of its edges.

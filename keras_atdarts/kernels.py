@@ -7,7 +7,10 @@ TensorFlow's own `"SAME"` padding is asymmetric at stride 2, where DARTS pads
 formulation is fast, is in this file; layers only combine it.
 """
 
+import numpy as np
 import tensorflow as tf
+
+from keras_atdarts.constants import constant
 
 
 def on_gpu():
@@ -35,16 +38,16 @@ def subsample_odd(x):
     odd sizes; at even ones this is exactly its shifted view.
     """
     # Not x[:, 1:, 1:], whose gradient is fifty times slower.
-    shifted = tf.slice(x, [0, 1, 1, 0], [-1, -1, -1, -1])
+    shifted = tf.slice(x, constant([0, 1, 1, 0]), constant([-1, -1, -1, -1]))
     if not (is_even(x.shape[1]) and is_even(x.shape[2])):
-        shifted = tf.pad(shifted, [[0, 0], [0, 1], [0, 1], [0, 0]])
+        shifted = tf.pad(shifted, constant([[0, 0], [0, 1], [0, 1], [0, 0]]))
     return subsample_even(shifted)
 
 
-def pad_symmetric(x, kernel):
+def pad_symmetric(x, kernel_size):
     """Returns `x` with half the kernel's height and width of zeros on each side."""
-    rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
-    return tf.pad(x, [[0, 0], [rows, rows], [columns, columns], [0, 0]])
+    rows, columns = (size // 2 for size in kernel_size)
+    return tf.pad(x, constant([[0, 0], [rows, rows], [columns, columns], [0, 0]]))
 
 
 def mean_over_pixels(x):
@@ -53,7 +56,7 @@ def mean_over_pixels(x):
     Axis by axis: TensorFlow adds up both at once in one running sum, which in
     float32 is ten times less exact.
     """
-    return tf.reduce_mean(tf.reduce_mean(x, axis=2), axis=1)
+    return tf.reduce_mean(tf.reduce_mean(x, constant(2)), constant(1))
 
 
 def convolution(x, kernel, strides=1, padding="same"):
@@ -70,7 +73,7 @@ def convolution(x, kernel, strides=1, padding="same"):
         `ceil(size / strides)`.
     """
     if padding == "same" and strides != 1:
-        x = pad_symmetric(x, kernel)
+        x = pad_symmetric(x, kernel.shape[:2])
         padding = "valid"
     return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())
 
@@ -88,8 +91,8 @@ def pointwise_convolutions(tensors, kernels):
         kernels = [kernel[tf.newaxis, tf.newaxis] for kernel in kernels]
         pairs = zip(tensors, kernels, strict=True)
         return [tf.nn.conv2d(x, kernel, 1, "VALID") for x, kernel in pairs]
-    pixels = tf.constant([-1, channels])  # One node each for all tensors.
-    images = tf.constant([-1, height, width, kernels[0].shape[-1]])
+    pixels = constant([-1, channels])
+    images = constant([-1, height, width, kernels[0].shape[-1]])
     flat = map_distinct(lambda x: tf.reshape(x, pixels), tensors)
     pairs = zip(flat, kernels, strict=True)
     return [tf.reshape(tf.matmul(x, kernel), images) for x, kernel in pairs]
@@ -122,7 +125,8 @@ def depthwise_convolutions(tensors, kernels, strides=1, dilation_rate=1):
         return dense_convolutions(map_distinct(subsample_even, tensors), kernels)
     if strides == 2:
         # Padding inside the op (EXPLICIT) sends its gradients to slow kernels.
-        tensors = map_distinct(lambda x: pad_symmetric(x, kernels[0]), tensors)
+        size = kernels.shape[1:3]
+        tensors = map_distinct(lambda x: pad_symmetric(x, size), tensors)
         return plain_convolutions(tensors, kernels, strides, "VALID")
     if dilation_rate == 2:
         phases = map_distinct(to_phases, tensors)
@@ -144,13 +148,20 @@ def to_phases(x):
     zeros.
     """
     height, width = size_of(x)
-    return tf.space_to_batch(x, [2, 2], [[0, height % 2], [0, width % 2]])
+    return tf.space_to_batch(x, *moved_blocks(height, width))
 
 
 def from_phases(x, size):
     """Returns the image of height and width `size` whose `to_phases` are `x`."""
     height, width = size
-    return tf.batch_to_space(x, [2, 2], [[0, height % 2], [0, width % 2]])
+    return tf.batch_to_space(x, *moved_blocks(height, width))
+
+
+def moved_blocks(height, width):
+    """Returns the blocks of pixels that are moved, and the zeros beyond the image."""
+    margins = [[0, height % 2], [0, width % 2]]
+    known = isinstance(height, int) and isinstance(width, int)
+    return constant([2, 2]), constant(margins) if known else margins
 
 
 class Phases:
@@ -196,7 +207,7 @@ def dense_convolutions(tensors, kernels):
     def convolve(kernels, *tensors):
         def gradient(*slopes):
             # A convolution as well, with the kernels turned around.
-            of_tensors = plain_convolutions(slopes, tf.reverse(kernels, [1, 2]))
+            of_tensors = plain_convolutions(slopes, tf.reverse(kernels, constant([1, 2])))
             return (filter_gradients_of_5x5(tensors, slopes), *of_tensors)
 
         return plain_convolutions(tensors, kernels), gradient
@@ -218,23 +229,23 @@ def filter_gradients_of_5x5(tensors, slopes):
     _, height, width, channels = tensors[0].shape
     middle = filter_gradients(tensors, slopes)
     if width % 2:
-        margin = tf.constant([[0, 0], [0, 0], [0, 1], [0, 0]])
+        margin = constant([[0, 0], [0, 0], [0, 1], [0, 0]])
         tensors, slopes = (
             [tf.pad(x, margin) for x in images] for images in (tensors, slopes)
         )
-    size = tf.constant([-1, height, (width + 1) // 2, 2 * channels])
+    size = constant([-1, height, (width + 1) // 2, 2 * channels])
     outer = filter_gradients(
         map_distinct(lambda x: tf.reshape(x, size), tensors),
         [tf.reshape(slope, size) for slope in slopes],
     )
-    outer = tf.add(*tf.split(outer, 2, axis=3))
-    first, _, last = tf.split(outer, 3, axis=2)
-    return tf.concat([first, middle, last], axis=2)
+    outer = tf.add(*tf.split(outer, 2, axis=constant(3)))
+    first, _, last = tf.split(outer, 3, axis=constant(2))
+    return tf.concat([first, middle, last], axis=constant(2))
 
 
 def filter_gradients(tensors, slopes):
     """Returns the gradient `(len(tensors), 5, 3, channels, 1)` of 5x3 kernels."""
-    sizes = tf.constant([5, 3, tensors[0].shape[3], 1])
+    sizes = constant([5, 3, tensors[0].shape[3], 1])
     return tf.stack(
         [
             tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
@@ -289,15 +300,29 @@ def pool_average(x):
     def pool(x):
         return tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME")
 
-    # How many pixels are counted: 9, and fewer at the margins.
-    margin = tf.constant([[0, 0], [1, 1], [1, 1], [0, 0]])
-    ones = tf.pad(tf.ones_like(x[:1, :, :, :1]), margin)
-    counts = tf.round(9 * tf.nn.avg_pool2d(ones, ksize=3, strides=1, padding="VALID"))
+    counts = count_pooled(x)
 
     def gradient(slope):
         return counts * pool_average(slope / counts)
 
     return pool(x), gradient
+
+
+def count_pooled(x):
+    """Returns how many pixels a 3x3 pool sees: 9, and fewer at the margins."""
+    height, width = x.shape[1:3]
+    if height is None or width is None:
+        margin = constant([[0, 0], [1, 1], [1, 1], [0, 0]])
+        ones = tf.pad(tf.ones_like(x[:1, :, :, :1]), margin)
+        return tf.round(9 * tf.nn.avg_pool2d(ones, ksize=3, strides=1, padding="VALID"))
+    rows, columns = map(count_neighbours, (height, width))
+    return constant(np.outer(rows, columns)[..., np.newaxis], x.dtype)
+
+
+def count_neighbours(size):
+    """Returns how many of three neighbours there are, of each pixel in a row."""
+    pixels = np.arange(size)
+    return 1 + np.minimum(pixels, 1) + np.minimum(size - 1 - pixels, 1)
 
 
 def average_pool(x, strides=1):

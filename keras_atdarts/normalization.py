@@ -4,10 +4,14 @@ Reference:
     Ioffe, Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167
 """
 
+import numpy as np
 import tensorflow as tf
 
+from keras_atdarts.constants import constant
 from keras_atdarts.distribution import average_over_replicas
 from keras_atdarts.kernels import on_gpu
+
+VECTOR = 16  # Numbers in a vector of the widest kernels of CPUs.
 
 
 def batch_normalization(tensors, scales, offsets, epsilon, synchronized=False):
@@ -46,7 +50,7 @@ def fused_batch_normalization(tensors, scales, offsets, epsilon):
     On CPUs it adds up all pixels in one running sum: in float32 the result is
     ten times less exact than PyTorch's and flips ReLUs.
     """
-    zeros = tf.zeros(tensors[0].shape[-1])
+    zeros = constant(np.zeros(tensors[0].shape[-1], "float32"))
     rows = rows_of(scales, 1.0, tensors), rows_of(offsets, 0.0, tensors)
     # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
     results = [
@@ -71,7 +75,8 @@ def fused_batch_normalization(tensors, scales, offsets, epsilon):
 def rows_of(values, default, tensors):
     """Returns the scales or offsets of each tensor, as `batch_normalization` has."""
     if values is None:
-        return [tf.constant(default, tf.float32, tensors[0].shape[-1:])] * len(tensors)
+        row = constant(np.full(tensors[0].shape[-1], default, "float32"))
+        return [row] * len(tensors)
     return tf.unstack(values, len(tensors))
 
 
@@ -92,9 +97,11 @@ def cpu_batch_normalization(tensors, scales, offsets, epsilon):
             values.pop(0) if x else None for x in has_values
         )
 
+    # Outside of what has its own gradient: as its results, they would ask for one.
+    means, variances = statistics_by_kernels(tensors)
+
     @tf.custom_gradient
     def normalize(*inputs):
-        means, variances = statistics_by_kernels(inputs[: len(tensors)])
         results = normalize_by_kernels(*arguments(inputs), means, variances, epsilon)
 
         def gradient(*slopes):
@@ -113,13 +120,12 @@ def cpu_batch_normalization(tensors, scales, offsets, epsilon):
                     )
                 return tape.gradient(results, inputs, slopes)
 
-            function = differentiated_as(plain, by_kernels)
-            return function(*slopes[: len(tensors)], *inputs)
+            return differentiated_as(plain, by_kernels)(*slopes, *inputs)
 
-        return (*results, means, variances), gradient
+        return results, gradient
 
-    *results, means, variances = normalize(*tensors, *given)
-    return results, means, variances * bias_correction(tensors[0])
+    results = normalize(*tensors, *given)
+    return results, means, unbiased(variances, tensors[0])
 
 
 def statistics_by_kernels(tensors):
@@ -132,8 +138,10 @@ def statistics_by_kernels(tensors):
     width, channels = tensors[0].shape[2:]
     if width is None:
         return staged_statistics(tensors)
-    ones, zeros = tf.ones(width * channels), tf.zeros(width * channels)
-    rows = tf.constant([-1, 1, 1, width * channels])
+    ones, zeros = (
+        constant(np.full(width * channels, value, "float32")) for value in (1, 0)
+    )
+    rows = constant([-1, 1, 1, width * channels])
     results = [
         tf.raw_ops.FusedBatchNormV3(
             x=tf.reshape(x, rows),
@@ -145,13 +153,14 @@ def statistics_by_kernels(tensors):
         )
         for x in tensors
     ]
-    columns = tf.constant([len(tensors), width, channels])
+    columns = constant([len(tensors), width, channels])
     means = tf.reshape(tf.stack([result.batch_mean for result in results]), columns)
     # The reserve space of CPUs; `batch_variance` is the unbiased one.
     within = tf.stack([result.reserve_space_2 for result in results])
-    mean = tf.reduce_mean(means, axis=1, keepdims=True)
+    axis = constant(1)
+    mean = tf.reduce_mean(means, axis, keepdims=True)
     between = tf.math.squared_difference(means, mean)
-    variances = tf.reduce_mean(tf.reshape(within, columns) + between, axis=1)
+    variances = tf.reduce_mean(tf.reshape(within, columns) + between, axis)
     return tf.squeeze(mean, axis=1), variances
 
 
@@ -164,7 +173,25 @@ def staged_statistics(tensors):
 
 
 def normalize_by_kernels(tensors, scales, offsets, means, variances, epsilon):
-    """Returns the normalised tensors, by given statistics."""
+    """Returns the normalised tensors, by given statistics.
+
+    The kernel is two to three times faster where channels fill its vectors, as those
+    of all columns together do.
+    """
+    width, channels = tensors[0].shape[2:]
+    values = scales, offsets, means, variances
+    if width is None or channels % VECTOR == 0:
+        return normalize_channels(tensors, *values, epsilon)
+    images = constant([-1, *tensors[0].shape[1:]])
+    rows, copies = constant([-1, 1, 1, width * channels]), constant([1, width])
+    tensors = [tf.reshape(x, rows) for x in tensors]
+    values = [None if each is None else tf.tile(each, copies) for each in values]
+    results = normalize_channels(tensors, *values, epsilon)
+    return [tf.reshape(x, images) for x in results]
+
+
+def normalize_channels(tensors, scales, offsets, means, variances, epsilon):
+    """`normalize_by_kernels` without regard to the number of channels."""
     rows = (
         rows_of(scales, 1.0, tensors),
         rows_of(offsets, 0.0, tensors),
@@ -187,7 +214,7 @@ def normalize_by_kernels(tensors, scales, offsets, means, variances, epsilon):
 
 def slopes_by_kernels(slopes, tensors, scales, offsets, means, variances, epsilon):
     """Returns the gradients of the arguments of a batch norm, on CPUs."""
-    unused = tf.constant([0.0])
+    unused = constant([0.0])
     rows = (
         rows_of(scales, 1.0, tensors),
         tf.unstack(means, len(tensors)),
@@ -306,21 +333,22 @@ def staged_batch_normalization(
         return (*results, tf.stack(means), variances), gradient
 
     *results, means, variances = normalize(*tensors, *scales, *offsets)
-    return results, means, variances * bias_correction(tensors[0], shares)
+    return results, means, unbiased(variances, tensors[0], shares)
 
 
-def bias_correction(x, shares=1):
-    """Returns the factor from the variance of a batch to the unbiased one."""
+def unbiased(variances, x, shares=1):
+    """Returns the unbiased variances of a batch, `shares` times as large as `x`."""
     size = x.shape[:-1].num_elements()
     if size is not None:
-        return shares * size / max(shares * size - 1, 1)
+        size *= shares
+        return variances * constant(size / max(size - 1, 1), variances.dtype)
     size = shares * count_pixels(x)
-    return size / tf.maximum(size - 1, 1)
+    return variances * (size / tf.maximum(size - 1, 1))
 
 
 def staged_mean():
     """Returns the function from a tensor to its mean `(channels,)`, image by image."""
-    pixels, images = tf.constant([1, 2]), tf.constant(0)  # One node for all calls.
+    pixels, images = constant([1, 2]), constant(0)
     return lambda x: tf.reduce_mean(tf.reduce_mean(x, axis=pixels), axis=images)
 
 
