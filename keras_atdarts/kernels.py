@@ -207,7 +207,8 @@ def dense_convolutions(tensors, kernels):
     def convolve(kernels, *tensors):
         def gradient(*slopes):
             # A convolution as well, with the kernels turned around.
-            of_tensors = plain_convolutions(slopes, tf.reverse(kernels, constant([1, 2])))
+            turned = tf.reverse(kernels, constant([1, 2]))
+            of_tensors = plain_convolutions(slopes, turned)
             return (filter_gradients_of_5x5(tensors, slopes), *of_tensors)
 
         return plain_convolutions(tensors, kernels), gradient
