@@ -61,24 +61,26 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
 
 
+@both_strides
 @pytest.mark.parametrize("dilation_rate", [1, 2])
-@pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5), (None, None)])
+@pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5), (2, 3), (None, None)])
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
-def test_gradients_of_the_fast_depthwise_convolution(size, dilation_rate, shared):
+def test_gradients_of_the_fast_depthwise_convolution(
+    size, dilation_rate, strides, shared
+):
     """Against TensorFlow's own, twice differentiated, in float64."""
     shape = [8 if side is None else side for side in size]
     images = random_images((2, 2, *shape, 3), "float64")
     weights = random_images((2, 5, 5, 3, 1), "float64")
 
     def plain(x, kernel):
-        return tf.nn.depthwise_conv2d(
+        y = tf.nn.depthwise_conv2d(
             x, kernel, [1, 1, 1, 1], "SAME", dilations=[dilation_rate] * 2
         )
+        return y[:, ::strides, ::strides]
 
     def fast(tensors, weights):
-        return kernels.depthwise_convolutions(
-            tensors, weights, dilation_rate=dilation_rate
-        )
+        return kernels.depthwise_convolutions(tensors, weights, strides, dilation_rate)
 
     def reference(tensors, weights):
         return [plain(*pair) for pair in zip(tensors, tf.unstack(weights), strict=True)]
