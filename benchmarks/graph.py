@@ -2,6 +2,7 @@
 
     python benchmarks/graph.py                       # the supernet of DARTS
     python benchmarks/graph.py --order 2 --recompute
+    python benchmarks/graph.py --formulation gpu     # what a GPU would run
     python benchmarks/graph.py --output graph.json
 
 The step is traced and not run. Prints how many nodes its graph has, functions that
@@ -17,6 +18,7 @@ condition all branches count, of a loop one round.
 """
 
 import collections
+import contextlib
 import functools
 import sys
 import time
@@ -26,9 +28,16 @@ import measuring
 import tensorflow as tf
 import workloads
 
+from keras_atdarts.devices import formulated_for
 from keras_atdarts.runs import runtime
 from keras_atdarts.runs.script import run_script
 
+# The device, and whether edges that leave one node are computed as one tensor.
+FORMULATIONS = {
+    "cpu": ("cpu", False),
+    "gpu": ("gpu", True),
+    "gpu-edges": ("gpu", False),
+}
 KINDS = ("kernel", "bookkeeping", "call")
 CALLS = {
     "Case",
@@ -78,13 +87,20 @@ def main(argv=None):
     flags.add_number(parser, "--image-size", 32, "their side in pixels")
     flags.add_number(parser, "--top", 20, "types of kernels to list")
     parser.add_argument("--recompute", action="store_true", help="to save memory")
+    parser.add_argument(
+        "--formulation",
+        choices=FORMULATIONS,
+        help="of cells: for CPUs, for GPUs, or for GPUs with every edge by itself "
+        "(that of this machine)",
+    )
     parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
     arguments = parser.parse_args(argv)
     if arguments.output:
         flags.check_writable(parser, arguments.output)
     runtime.prepare_runtime()
     started = time.perf_counter()
-    function, library = trace_step(arguments)
+    with formulation(arguments.formulation):
+        function, library = trace_step(arguments)
     seconds = time.perf_counter() - started
     stored = stored_nodes(function, library)
     executed = executed_nodes(function, library)
@@ -94,6 +110,13 @@ def main(argv=None):
         content = {"stored": by_type(stored), "executed": by_type(executed)}
         content |= {"seconds": seconds, "flags": vars(arguments)}
         measuring.write_json(arguments.output, content)
+
+
+def formulation(name):
+    """Returns the context in which cells are traced, by the flag's value."""
+    if name is None:
+        return contextlib.nullcontext()
+    return formulated_for(*FORMULATIONS[name])
 
 
 def trace_step(arguments):

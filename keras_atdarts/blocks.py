@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from keras_atdarts import kernels
 from keras_atdarts import normalization
+from keras_atdarts import pooling
 from keras_atdarts.constants import constant
+from keras_atdarts.joined import concat_channels
 
 RATE = 0.1  # Keras would say: momentum 0.9.
 EPSILON = 1e-5
@@ -63,11 +65,11 @@ class SharedInput:
 
     @functools.cached_property
     def even(self):
-        return kernels.subsample_even(self.relu)
+        return pooling.subsample_even(self.relu)
 
     @functools.cached_property
     def odd(self):
-        return kernels.subsample_odd(self.relu)
+        return pooling.subsample_odd(self.relu)
 
 
 class EdgeLayer(keras.layers.Layer):
@@ -469,7 +471,7 @@ class FactorizedReduce(EdgeLayer):
                 (shared.odd, self.odd_kernel),
             )
         ]
-        reduced = [tf.concat(pair, constant(3)) for pair in zip(*halves, strict=True)]
+        reduced = concat_channels(*halves)
         return self.normalization.normalize(reduced, weights, training)
 
     def normalized_kernels(self):

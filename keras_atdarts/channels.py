@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts import kernels
+from keras_atdarts import pooling
 from keras_atdarts.errors import InputError
 
 
@@ -34,7 +35,7 @@ def split_channels(x, parts):
 
 def halve(x):
     """Returns the maxima of 2x2 pixels; odd sizes are rounded up."""
-    return kernels.pool_maximum(x, ksize=2, strides=2)
+    return pooling.pool_maximum(x, ksize=2, strides=2)
 
 
 def join_channels(mixed, rest, parts):

@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.constants import constant
+from keras_atdarts.devices import on_gpu
 from keras_atdarts.distribution import average_over_replicas
-from keras_atdarts.kernels import on_gpu
+from keras_atdarts.joined import JoinedTensors
+from keras_atdarts.joined import should_join
 
 VECTOR = 16  # Numbers in a vector of the widest kernels of CPUs.
 
@@ -30,13 +32,35 @@ def batch_normalization(tensors, scales, offsets, epsilon, synchronized=False):
         The list of normalised tensors, their means `(len(tensors), channels)`, and
         the unbiased variances, which PyTorch averages; neither is differentiated.
     """
+    if should_join(tensors):
+        return joined_batch_normalization(
+            tensors, scales, offsets, epsilon, synchronized
+        )
     if synchronized:
-        return synchronized_batch_normalization(tensors, scales, offsets, epsilon)
-    if is_half(tensors[0]) or on_gpu():
-        return fused_batch_normalization(tensors, scales, offsets, epsilon)
-    if tensors[0].dtype == tf.float32:
-        return cpu_batch_normalization(tensors, scales, offsets, epsilon)
-    return staged_batch_normalization(tensors, scales, offsets, epsilon)
+        form = synchronized_batch_normalization
+    elif tensors[0].dtype == tf.float64:
+        form = staged_batch_normalization
+    elif is_half(tensors[0]) or on_gpu():
+        form = fused_batch_normalization
+    else:
+        form = cpu_batch_normalization
+    return form(tensors, scales, offsets, epsilon)
+
+
+def joined_batch_normalization(tensors, scales, offsets, epsilon, synchronized=False):
+    """`batch_normalization` of all tensors as one, with more channels."""
+    edges = len(tensors)
+    joined = JoinedTensors.of(tensors).joined
+    channels = joined.shape[-1]
+    row, rows = constant([1, channels]), constant([edges, channels // edges])
+    scales, offsets = (
+        None if each is None else tf.reshape(each, row) for each in (scales, offsets)
+    )
+    [result], *statistics = batch_normalization(
+        [joined], scales, offsets, epsilon, synchronized
+    )
+    means, variances = (tf.reshape(each, rows) for each in statistics)
+    return JoinedTensors(result, edges), means, variances
 
 
 def is_half(x):

@@ -105,6 +105,19 @@ def test_the_graph_of_a_step_is_counted(benchmark, tmp_path, capsys):
     assert line in capsys.readouterr().out
 
 
+def test_a_gpu_runs_fewer_kernels(benchmark, tmp_path):
+    def count(formulation):
+        output = tmp_path / f"{formulation}.json"
+        words = ["--formulation", formulation, "--output", str(output)]
+        # Of two nodes, so that two edges leave each input.
+        benchmark("graph").main([*SMALL, "--num-nodes", "2", *words])
+        return json.loads(output.read_text())["executed"]["kernel"]
+
+    joined, apart = count("gpu"), count("gpu-edges")
+    for kernel in ("DepthwiseConv2dNative", "FusedBatchNormV3", "MatMul"):
+        assert joined[kernel] < apart[kernel]
+
+
 def test_a_line_and_a_power_are_told_apart(benchmark):
     fit = benchmark("growth").fit
     line = fit([(x, 3 + 2 * x) for x in (1, 2, 4, 8)])

@@ -13,8 +13,11 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 
 # From the bottom up. What stands in a row never imports a later row.
 LAYERS = (
-    ("errors", "version"),
+    ("errors", "version", "constants", "devices"),
+    ("joined",),
     ("checks", "kernels", "normalization"),
+    ("pooling",),
+    ("depthwise",),
     ("cell_genotype", "blocks", "channels"),
     ("genotype",),
     ("derive", "plots", "attention", "cell_statistics"),

@@ -6,6 +6,8 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts import kernels
+from keras_atdarts import pooling
+from keras_atdarts.depthwise import depthwise_convolutions
 
 both_strides = pytest.mark.parametrize("strides", [1, 2])
 sizes = pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5)])
@@ -55,7 +57,7 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
         strides,
         dilation_rate,
     )
-    [result] = kernels.depthwise_convolutions(
+    [result] = depthwise_convolutions(
         [tf.constant(x)], tf.constant(kernel[np.newaxis]), strides, dilation_rate
     )
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
@@ -80,7 +82,7 @@ def test_gradients_of_the_fast_depthwise_convolution(
         return y[:, ::strides, ::strides]
 
     def fast(tensors, weights):
-        return kernels.depthwise_convolutions(tensors, weights, strides, dilation_rate)
+        return depthwise_convolutions(tensors, weights, strides, dilation_rate)
 
     def reference(tensors, weights):
         return [plain(*pair) for pair in zip(tensors, tf.unstack(weights), strict=True)]
@@ -124,7 +126,7 @@ def test_convolution(size, strides):
 def test_max_pool(size, strides):
     x = random_images((2, *size, 3))
     expected = slide(x, lambda w: w.max(axis=(1, 2)), 3, strides, fill=-np.inf)
-    np.testing.assert_array_equal(kernels.max_pool(tf.constant(x), strides), expected)
+    np.testing.assert_array_equal(pooling.max_pool(tf.constant(x), strides), expected)
 
 
 @both_strides
@@ -132,7 +134,7 @@ def test_max_pool(size, strides):
 def test_average_pool_does_not_count_its_padding(size, strides):
     x = random_images((2, *size, 3))
     expected = slide(x, lambda w: np.nanmean(w, axis=(1, 2)), 3, strides, fill=np.nan)
-    result = kernels.average_pool(tf.constant(x), strides)
+    result = pooling.average_pool(tf.constant(x), strides)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -143,7 +145,7 @@ def test_gradients_of_average_pooling_are_those_of_tensorflow(size):
     )
     slopes = []
     for pool in (
-        kernels.average_pool,
+        pooling.average_pool,
         lambda x: tf.nn.avg_pool2d(x, ksize=3, strides=1, padding="SAME"),
     ):
         with tf.GradientTape() as outer:
@@ -161,21 +163,21 @@ def test_gradients_of_average_pooling_are_those_of_tensorflow(size):
 @sizes
 def test_subsampling(size):
     x = random_images((2, *size, 3))
-    np.testing.assert_array_equal(kernels.subsample_even(x), x[:, ::2, ::2])
+    np.testing.assert_array_equal(pooling.subsample_even(x), x[:, ::2, ::2])
     padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
     rows, columns = (-(-side // 2) for side in size)
     expected = padded[:, 1::2, 1::2][:, :rows, :columns]
-    np.testing.assert_array_equal(kernels.subsample_odd(tf.constant(x)), expected)
+    np.testing.assert_array_equal(pooling.subsample_odd(tf.constant(x)), expected)
 
 
 def test_subsampling_of_unknown_sizes():
     function = tf.function(
-        kernels.subsample_odd,
+        pooling.subsample_odd,
         input_signature=[tf.TensorSpec((None, None, None, 3))],
     )
     for size in ((8, 8), (7, 10)):
         x = tf.constant(random_images((2, *size, 3)))
-        np.testing.assert_array_equal(function(x), kernels.subsample_odd(x))
+        np.testing.assert_array_equal(function(x), pooling.subsample_odd(x))
 
 
 @sizes

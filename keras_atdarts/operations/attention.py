@@ -67,6 +67,7 @@ class AttentionOperation(Operation):
         Returns:
             List of `num_edges` tensors.
         """
+        tensors = list(tensors)  # All that Keras takes.
         gates = self.gate(tensors, training=training)
         if self.revise_gates is not None:
             gates = self.revise_gates(gates)

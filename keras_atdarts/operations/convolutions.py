@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts import kernels
+from keras_atdarts.depthwise import depthwise_convolutions
+from keras_atdarts.joined import on_each
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
 
@@ -44,11 +46,9 @@ class DepthwiseOperation(Operation):
 
     def convolve(self, tensors, weights, strides=1, dilation_rate=1):
         """Convolves one rectified tensor per edge with that edge's weights."""
-        depthwise, pointwise = map(tf.convert_to_tensor, weights)
-        tensors = kernels.depthwise_convolutions(
-            tensors, depthwise, strides, dilation_rate
-        )
-        return kernels.pointwise_convolutions(tensors, pointwise)
+        of_channels, of_pixels = map(tf.convert_to_tensor, weights)
+        tensors = depthwise_convolutions(tensors, of_channels, strides, dilation_rate)
+        return kernels.pointwise_convolutions(tensors, of_pixels)
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
@@ -71,7 +71,7 @@ class SeparableConvolution(DepthwiseOperation):
         tensors = [shared.relu] * self.num_edges
         tensors = self.convolve(tensors, self.first, self.strides)
         tensors = self.inner_normalization.normalize(tensors, training=training)
-        return self.convolve([tf.nn.relu(x) for x in tensors], self.second)
+        return self.convolve(on_each(tf.nn.relu, tensors), self.second)
 
     def normalized_kernels(self):
         (_, first), (_, second) = self.first, self.second

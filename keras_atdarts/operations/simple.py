@@ -8,7 +8,7 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts import kernels
+from keras_atdarts import pooling
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
@@ -27,7 +27,7 @@ class Zero(Operation):
         return False
 
     def branches(self, shared, training):
-        x = shared.x if self.strides == 1 else kernels.subsample_even(shared.x)
+        x = shared.x if self.strides == 1 else pooling.subsample_even(shared.x)
         return [tf.zeros_like(x)]
 
 
@@ -44,7 +44,7 @@ class Pooling(Operation):
     """
 
     has_weights = False
-    POOLS = {"max": kernels.max_pool, "average": kernels.average_pool}
+    POOLS = {"max": pooling.max_pool, "average": pooling.average_pool}
 
     def __init__(self, filters, pool, **kwargs):
         super().__init__(filters, **kwargs)
