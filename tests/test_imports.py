@@ -15,7 +15,9 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 LAYERS = (
     ("errors", "version", "constants", "devices"),
     ("joined",),
-    ("checks", "kernels", "normalization"),
+    ("checks", "kernels", "staged_normalization"),
+    ("cpu_normalization",),
+    ("normalization",),
     ("pooling",),
     ("depthwise",),
     ("cell_genotype", "blocks", "channels"),

@@ -6,12 +6,14 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts import normalization
+from keras_atdarts.cpu_normalization import cpu_batch_normalization
+from keras_atdarts.staged_normalization import staged_batch_normalization
 
 EPSILON = 1e-5
 FORMS = {
-    "staged": normalization.staged_batch_normalization,
+    "staged": staged_batch_normalization,
     "fused": normalization.fused_batch_normalization,
-    "cpu": normalization.cpu_batch_normalization,
+    "cpu": cpu_batch_normalization,
 }
 all_forms = pytest.mark.parametrize(
     ("form", "dtype"),
@@ -133,3 +135,24 @@ def test_float32_is_as_exact_as_it_can_be(form):
     [y], _, _ = FORMS[form]([tf.constant(images)], None, None, EPSILON)
     error = np.linalg.norm(y.numpy() - exact.numpy()) / np.linalg.norm(exact)
     assert error < 2e-7
+
+
+@pytest.mark.parametrize("channels", [8, 16, 48])
+def test_any_number_of_channels_is_normalised(channels):
+    """Those that fill the vectors of a processor take another way."""
+    images = random_images((2, 4, 6, 5, channels)) + 1
+    scales, offsets = random_images((2, 2, channels))
+
+    def differentiate(form, dtype):
+        tensors = tensors_of(images, dtype)
+        rows = tensor_of(scales, dtype), tensor_of(offsets, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch([tensors, rows])
+            results, *statistics = form(tensors, *rows, EPSILON)
+            loss = tf.add_n([tf.reduce_sum(tf.sin(x)) for x in results])
+        return [*results, *statistics, *tape.gradient(loss, [*tensors, *rows])]
+
+    found = differentiate(cpu_batch_normalization, "float32")
+    exact = differentiate(staged_batch_normalization, "float64")
+    for each, expected in zip(found, exact, strict=True):
+        np.testing.assert_allclose(each, expected, rtol=1e-5, atol=1e-5)
