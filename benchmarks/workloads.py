@@ -77,7 +77,7 @@ def randomize_statistics(network):
     New ones shift by zero, an addition that TensorFlow leaves out.
     """
     for variable in network.non_trainable_variables:
-        if variable.name in ("moving_mean", "moving_variance"):
+        if variable.name == "moving_statistics":
             variable.assign(np.random.uniform(0.5, 1.5, variable.shape))
 
 

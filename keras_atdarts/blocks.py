@@ -29,6 +29,13 @@ def uniform_initializer(fan_in):
     return keras.initializers.RandomUniform(-limit, limit)
 
 
+def zero_means_and_unit_variances(shape, dtype=None):
+    """Initialises statistics `(2, ...)`, whose means come first."""
+    values = np.zeros(shape, dtype)
+    values[1] = 1
+    return values
+
+
 def strided_shape(shape, strides, filters):
     """Returns the shape after symmetric padding and `strides`, of `filters` channels.
 
@@ -150,8 +157,15 @@ class BatchNormalization(keras.layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         shape = (self.num_edges, channels)
-        self.moving_mean = self._add_statistic("moving_mean", shape, "zeros")
-        self.moving_variance = self._add_statistic("moving_variance", shape, "ones")
+        # Means and variances in one: half as much to read, assign and average.
+        self.moving_statistics = self.add_weight(
+            name="moving_statistics",
+            shape=(2, *shape),
+            initializer=zero_means_and_unit_variances,
+            trainable=False,
+            autocast=False,
+            aggregation="mean",  # Replicas see different batches.
+        )
         if self.affine:
             self.gamma = self.add_weight(
                 name="gamma", shape=shape, initializer="ones", autocast=False
@@ -160,15 +174,12 @@ class BatchNormalization(keras.layers.Layer):
                 name="beta", shape=shape, initializer="zeros", autocast=False
             )
 
-    def _add_statistic(self, name, shape, initializer):
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            initializer=initializer,
-            trainable=False,
-            autocast=False,
-            aggregation="mean",  # Replicas see different batches.
-        )
+    def load_own_variables(self, store):
+        if len(store.keys()) > len(self.weights):  # Of version 0.1: two statistics.
+            *others, mean, variance = (store[str(i)] for i in range(len(store.keys())))
+            store = dict(enumerate([*others, np.stack([mean, variance])]))
+            store = {str(index): value for index, value in store.items()}
+        super().load_own_variables(store)
 
     def call(self, tensors, training=None):
         return self.normalize(tensors, training=training)
@@ -196,20 +207,16 @@ class BatchNormalization(keras.layers.Layer):
                 tensors,
                 scales,
                 offsets,
-                self.moving_mean,
-                self.moving_variance,
+                *tf.unstack(self.moving_statistics),
                 EPSILON,
             )
         results, means, variances = normalization.batch_normalization(
             tensors, scales, offsets, EPSILON, self.synchronized
         )
-        for statistic, of_batch in (
-            (self.moving_mean, means),
-            (self.moving_variance, variances),
-        ):
-            now = tf.convert_to_tensor(statistic)
-            rate = constant(RATE, now.dtype)
-            statistic.assign(now + rate * (of_batch - now))
+        now = tf.convert_to_tensor(self.moving_statistics)
+        of_batch = tf.stack([means, variances])
+        rate = constant(RATE, now.dtype)
+        self.moving_statistics.assign(now + rate * (of_batch - now))
         return results
 
     def _scales_and_offsets(self, weights):
@@ -229,7 +236,7 @@ class BatchNormalization(keras.layers.Layer):
                 first axis is that of the edges, if there are several.
         """
         factors, shifts = normalization.frozen_line(
-            self.gamma, self.beta, self.moving_mean, self.moving_variance, EPSILON
+            self.gamma, self.beta, *tf.unstack(self.moving_statistics), EPSILON
         )
         parts = tf.split(factors, [kernel.shape[-1] for kernel in kernels], axis=1)
         for kernel, part in zip(kernels, parts, strict=True):
@@ -238,8 +245,9 @@ class BatchNormalization(keras.layers.Layer):
         # The factors are 1 now, so that a saved copy computes the same.
         self.gamma.assign(tf.ones_like(self.gamma))
         self.beta.assign(shifts)
-        self.moving_mean.assign(tf.zeros_like(self.moving_mean))
-        self.moving_variance.assign(tf.ones_like(self.moving_variance) - EPSILON)
+        neutral = zero_means_and_unit_variances(self.moving_statistics.shape)
+        neutral[1] -= EPSILON
+        self.moving_statistics.assign(neutral)
         self.folded = True
 
     def _rows(self, weights):
@@ -248,7 +256,7 @@ class BatchNormalization(keras.layers.Layer):
             return None
         weights = tf.expand_dims(tf.stack(weights), constant(1))
         # A product with ones: broadcasting has a longer gradient.
-        ones = np.ones((1, self.moving_mean.shape[1]))
+        ones = np.ones((1, self.moving_statistics.shape[-1]))
         return tf.matmul(weights, constant(ones, weights.dtype))
 
     def compute_output_shape(self, input_shape):

@@ -49,8 +49,7 @@ def test_spatial_attention_is_that_of_cbam():
     x = random_images((2, 5, 6, 8), "float64")
     layer = SpatialAttention(dtype="float64")
     layer.build(x.shape)
-    layer.gate.normalization.moving_mean.assign([[0.3]])
-    layer.gate.normalization.moving_variance.assign([[2.0]])
+    layer.gate.normalization.moving_statistics.assign([[[0.3]], [[2.0]]])
     kernel = layer.gate.kernel.numpy()[..., 0]
     pooled = np.stack([x.max(-1), x.mean(-1)], axis=-1)
     padded = np.pad(pooled, ((0, 0), (3, 3), (3, 3), (0, 0)))

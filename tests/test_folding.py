@@ -39,8 +39,10 @@ def randomize(layer):
     random = np.random.default_rng(1)
     for part in batch_normalizations(layer):
         for variable in part.variables:
-            low = -1.0 if variable.name in ("beta", "moving_mean") else 0.3
-            variable.assign(random.uniform(low, 1.5, variable.shape))
+            low = np.full(variable.shape, -1.0 if variable.name == "beta" else 0.3)
+            if variable is part.moving_statistics:
+                low[0] = -1.0  # Means, but no variances, can be negative.
+            variable.assign(random.uniform(low, 1.5))
 
 
 def check_folding(layer, inputs):
@@ -75,7 +77,8 @@ def test_folding_serves_every_edge():
     randomize(together)
     before = [value.numpy() for value in (together.even_kernel, together.odd_kernel)]
     [normalization] = batch_normalizations(together)
-    factors = normalization.gamma / np.sqrt(normalization.moving_variance + 1e-5)
+    _, variance = normalization.moving_statistics.numpy()
+    factors = normalization.gamma / np.sqrt(variance + 1e-5)
     fold(together)
     after = [value.numpy() for value in (together.even_kernel, together.odd_kernel)]
     np.testing.assert_allclose(

@@ -115,11 +115,11 @@ def test_parts_in_a_graph_and_on_devices(devices, recompute):
     parts.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
     assert_same_variables(parts.trainable_variables, plain.trainable_variables)
     # Moved once a part, 4 times where they moved twice.
-    for name, start in (("moving_mean", 0), ("moving_variance", 1)):
-        moved = [
-            getattr(supernet.stem.normalization, name).numpy()
-            for supernet in (plain, parts)
-        ]
+    statistics = [
+        supernet.stem.normalization.moving_statistics.numpy()
+        for supernet in (plain, parts)
+    ]
+    for start, moved in enumerate(zip(*statistics, strict=True)):
         of_batch = (moved[0] - 0.9**2 * start) / (1 - 0.9**2)
         expected = 0.9**4 * start + (1 - 0.9**4) * of_batch
         np.testing.assert_allclose(moved[1], expected, rtol=1e-9, atol=1e-12)

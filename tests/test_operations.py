@@ -301,3 +301,19 @@ def test_wrong_operations_are_named():
         build_operation("none", 4, 3)
     with pytest.raises(ValueError, match="expected 4.*Received: 3 channels"):
         build_operation("skip_connect", 4).build((None, 8, 8, 3))
+
+
+def test_statistics_of_earlier_versions_are_read():
+    """Those of version 0.1 stood in two variables."""
+    layer = BatchNormalization(num_edges=2)
+    layer.build((None, None, None, 3))
+    gamma, beta, mean, variance = random_images((4, 2, 3))
+    layer.load_own_variables(
+        {str(i): value for i, value in enumerate((gamma, beta, mean, variance))}
+    )
+    for found, expected in zip(
+        (layer.gamma, layer.beta, *layer.moving_statistics.numpy()),
+        (gamma, beta, mean, variance),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
