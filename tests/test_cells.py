@@ -135,7 +135,7 @@ def copy_weights(search_cell, network_cell, cell):
             if attention:
                 gates = search_cell.mixed_attentions[edge.source].candidates
                 gate = gates[search_cell.attention.index(*attention)]
-                copy_gate(gate, layer.gating, targets.index(node))
+                copy_values(gate.weights, layer.gating.weights, targets.index(node))
                 layer = layer.attended
             candidate = mixed.candidates[search_cell.operations.index(operation)]
             copy_edge(candidate, layer, targets.index(node))
@@ -143,14 +143,12 @@ def copy_weights(search_cell, network_cell, cell):
 
 def copy_edge(candidate, layer, edge=0):
     own = [w for w in layer.weights if w.name not in ("gamma", "beta")]
-    for weight, stacked in zip(own, candidate.weights, strict=True):
-        value = stacked.numpy()
-        weight.assign(value if value.shape == weight.shape else value[edge : edge + 1])
+    copy_values(candidate.weights, own, edge)
 
 
-def copy_gate(candidate, layer, edge):
-    """Of a gate's weights, the edge is the axis in which their shapes differ."""
-    for weight, stacked in zip(layer.weights, candidate.weights, strict=True):
+def copy_values(of_edges, weights, edge):
+    """The edge is the axis in which the shapes of both differ."""
+    for weight, stacked in zip(weights, of_edges, strict=True):
         value = stacked.numpy()
         for axis, size in enumerate(weight.shape):
             if value.shape[axis] != size:
