@@ -157,9 +157,8 @@ class TrainingConfig(Config):
         on_or_off(),
         MEMORY,
         "keep the activations between cells only, and compute those within a cell "
-        "again when its gradients need them: the same results in more time. In "
-        "batches of 192 it took 2.6 GB instead of 3.6; in small ones it takes more, "
-        "so try --gradient-accumulation first (4 parts: 1.8 GB). XLA would undo it",
+        "again when its gradients need them: the same results in about a third more "
+        "time, so try --gradient-accumulation first. XLA would undo it",
         only_with={"jit": False},
     )
     momentum: float = setting(
