@@ -176,9 +176,9 @@ class BatchNormalization(keras.layers.Layer):
 
     def load_own_variables(self, store):
         if len(store.keys()) > len(self.weights):  # Of version 0.1: two statistics.
-            *others, mean, variance = (store[str(i)] for i in range(len(store.keys())))
-            store = dict(enumerate([*others, np.stack([mean, variance])]))
-            store = {str(index): value for index, value in store.items()}
+            values = [store[str(index)] for index in range(len(store.keys()))]
+            values[-2:] = [np.stack(values[-2:])]
+            store = {str(index): value for index, value in enumerate(values)}
         super().load_own_variables(store)
 
     def call(self, tensors, training=None):

@@ -85,7 +85,7 @@ def joined_pointwise_convolutions(tensors, kernels):
         x = tensors[0]
         kernel = tf.transpose(kernels, constant([1, 0, 2]))
     else:
-        # Blocks along the diagonal: their zeros cost less than other launches.
+        # Blocks along the diagonal: products with zeros, for a single launch.
         x = JoinedTensors.of(tensors).joined
         blocks = constant(np.eye(edges)[:, np.newaxis, :, np.newaxis], kernels.dtype)
         kernel = tf.expand_dims(kernels, constant(2)) * blocks
