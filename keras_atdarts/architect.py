@@ -15,9 +15,11 @@ import functools
 import keras
 import tensorflow as tf
 
+from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.distribution import sum_over_replicas
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.passes import kernels_fixed
 
 SMALLEST_LENGTH = 1e-30
 
@@ -85,7 +87,10 @@ class FirstOrder(Architect):
 
         def gradients(part):
             # Watching nothing else spares the gradients of all other weights.
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
+            with (
+                kernels_fixed(),
+                tf.GradientTape(watch_accessed_variables=False) as tape,
+            ):
                 tape.watch(alphas)
                 loss, logits = supernet.loss_and_logits(part)
                 objective = self.objective(loss, alphas)
@@ -202,7 +207,11 @@ def gradient(function, values):
 def exact_product(training_loss, weights, alphas, vector, epsilon):
     """Returns `(d/dalpha d/dw L) . vector` by differentiating twice, and logits."""
     del epsilon
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    # Kernels of our own have no second derivatives.
+    with (
+        tensorflow_only(),
+        tf.GradientTape(watch_accessed_variables=False) as tape,
+    ):
         tape.watch(alphas)
         slopes, logits = gradient(training_loss, weights)
         along = tf.add_n(
@@ -218,7 +227,10 @@ def finite_difference_product(training_loss, weights, alphas, vector, epsilon):
     distance = epsilon / tf.maximum(length, SMALLEST_LENGTH)
 
     def slope(distance):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with (
+            kernels_fixed(),
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+        ):
             tape.watch(alphas)
             shifted = [w + distance * v for w, v in zip(weights, vector, strict=True)]
             loss, logits = training_loss(shifted)

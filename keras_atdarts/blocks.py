@@ -13,11 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_atdarts import devices
 from keras_atdarts import kernels
 from keras_atdarts import normalization
 from keras_atdarts import pooling
 from keras_atdarts.constants import constant
 from keras_atdarts.joined import concat_channels
+from keras_atdarts.native import operations as native
 
 RATE = 0.1  # Keras would say: momentum 0.9.
 EPSILON = 1e-5
@@ -153,6 +155,9 @@ class BatchNormalization(keras.layers.Layer):
         self.affine = affine
         self.synchronized = False
         self.folded = False
+        # What XLA compiles by itself, as Keras lets it. Where it is asked for, see
+        # `devices.tensorflow_only`.
+        self.supports_jit = not devices.runs_native()
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -182,22 +187,80 @@ class BatchNormalization(keras.layers.Layer):
         super().load_own_variables(store)
 
     def call(self, tensors, training=None):
-        return self.normalize(tensors, training=training)
+        return list(map(kernels.as_tensor, self.terms(tensors, training=training)))
 
-    def normalize(self, tensors, weights=None, training=None):
-        """Does what a call does, with weights.
+    def runs_native(self, tensors, training):
+        """Whether tensors or `Line`s are normalised by kernels of our own."""
+        x = tensors[0]
+        dtype = x.numbers.dtype if isinstance(x, native.Line) else x.dtype
+        here = training and not self.synchronized
+        return here and dtype in native.DTYPES and devices.runs_native()
+
+    def convolve(self, inputs, depthwise, pointwise, weights, strides=1, dilation=1):
+        """Convolves and normalises in training, where `runs_native`.
+
+        Args:
+            inputs, strides, dilation: See `native.stage`.
+            depthwise: Variable, see there; `None` without a depthwise convolution.
+            pointwise: Variable, see there.
+            weights: See `terms`.
+
+        Returns:
+            List of `num_edges` `Line`s.
+        """
+        pointwise = tf.convert_to_tensor(pointwise)
+        edges, channels, _ = pointwise.shape
+        if depthwise is None:
+            depthwise = constant(np.zeros((edges, 0, 0, channels, 1)), pointwise.dtype)
+        lines, statistics = native.stage(
+            inputs,
+            tf.convert_to_tensor(depthwise),
+            pointwise,
+            *self._native_scales_and_offsets(weights, self.num_edges),
+            EPSILON,
+            strides,
+            dilation,
+        )
+        self._move(statistics)
+        return lines
+
+    def terms(self, tensors, weights=None, training=None):
+        """Does what a call does, with weights, in the form that is added up fastest.
 
         Not part of `call`, because Keras would cast them to the compute dtype.
 
         Args:
             tensors: List of `num_edges` tensors.
             weights: Optional list of `num_edges` scalar tensors, in the dtype of
-                the variables, that multiply the results.
+                the variables, that multiply the results; if there is one tensor only,
+                of any length.
             training: Boolean, whether the statistics are those of the batch.
 
         Returns:
-            List of `num_edges` tensors.
+            List of tensors or `Line`s, one for each weight or tensor.
         """
+        if self.runs_native(tensors, training):
+            num_results = len(tensors if weights is None else weights)
+            values = self._native_scales_and_offsets(weights, num_results)
+            lines, statistics = native.normalize(list(tensors), *values, EPSILON)
+            self._move(statistics)
+            return lines
+        if weights is not None and len(weights) > len(tensors):
+            [x] = self._normalize(tensors, None, training)
+            return [tf.cast(weight, x.dtype) * x for weight in weights]
+        return self._normalize(tensors, weights, training)
+
+    def _native_scales_and_offsets(self, weights, num_results):
+        """Returns both as kernels of our own take them."""
+        if self.affine:
+            return self._scales_and_offsets(weights)
+        dtype = self.variable_dtype
+        zeros = constant(np.zeros(num_results), dtype)
+        if weights is None:
+            return constant(np.ones(num_results), dtype), zeros
+        return tf.stack(weights), zeros
+
+    def _normalize(self, tensors, weights, training):
         if self.folded:
             biases = tf.unstack(tf.cast(self.beta, tensors[0].dtype))
             return list(map(tf.nn.bias_add, tensors, biases))
@@ -213,11 +276,15 @@ class BatchNormalization(keras.layers.Layer):
         results, means, variances = normalization.batch_normalization(
             tensors, scales, offsets, EPSILON, self.synchronized
         )
+        self._move(tf.stack([means, variances]))
+        return results
+
+    def _move(self, of_batch):
+        """Moves the statistics towards those of a batch."""
         now = tf.convert_to_tensor(self.moving_statistics)
-        of_batch = tf.stack([means, variances])
+        of_batch = tf.cast(of_batch, now.dtype)
         rate = constant(RATE, now.dtype)
         self.moving_statistics.assign(now + rate * (of_batch - now))
-        return results
 
     def _scales_and_offsets(self, weights):
         if not self.affine:
@@ -318,6 +385,9 @@ class ReLUConvBN(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         kernel = tf.convert_to_tensor(self.kernel)[tf.newaxis]
+        if self.normalization.runs_native([inputs], training):
+            [line] = self.normalization.convolve([inputs], None, kernel, weights=None)
+            return kernels.as_tensor(line)
         x = kernels.pointwise_convolutions([tf.nn.relu(inputs)], kernel)
         return self.normalization(x, training=training)[0]
 
@@ -456,9 +526,10 @@ class FactorizedReduce(EdgeLayer):
         self.normalization = self.add_batch_normalization(self.filters)
 
     def call(self, inputs, training=None):
-        return self.reduce(SharedInput(inputs), training=training)[0]
+        [term] = self.terms(SharedInput(inputs), training=training)
+        return kernels.as_tensor(term)
 
-    def reduce(self, shared, weights=None, training=None):
+    def terms(self, shared, weights=None, training=None):
         """Reduces the tensor of a node for every edge that leaves it.
 
         Args:
@@ -468,7 +539,7 @@ class FactorizedReduce(EdgeLayer):
             training: Boolean, as for batch norm.
 
         Returns:
-            List of `num_edges` tensors.
+            List of `num_edges` tensors or `Line`s.
         """
         halves = [
             kernels.pointwise_convolutions(
@@ -480,7 +551,7 @@ class FactorizedReduce(EdgeLayer):
             )
         ]
         reduced = concat_channels(*halves)
-        return self.normalization.normalize(reduced, weights, training)
+        return self.normalization.terms(reduced, weights, training)
 
     def normalized_kernels(self):
         return [((self.even_kernel, self.odd_kernel), self.normalization)]

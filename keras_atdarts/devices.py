@@ -4,7 +4,9 @@ import contextlib
 
 import tensorflow as tf
 
-_FORMULATION = {}  # Set by `formulated_for` only.
+from keras_atdarts.native.library import native_library
+
+_FORMULATION = {}  # Set by `formulated_for` and `tensorflow_only` only.
 
 
 def on_gpu():
@@ -22,21 +24,48 @@ def joins_edges():
     return _FORMULATION.get("joins_edges", on_gpu())
 
 
-@contextlib.contextmanager
+def runs_native():
+    """Whether search cells are made of the kernels of `keras_atdarts.native`."""
+    available = not on_gpu() and native_library() is not None
+    return _FORMULATION.get("native", available)
+
+
 def formulated_for(kind, joins_edges=None):
     """Makes graphs within the block as for a kind of device, on any that there is.
 
     To count and to test what another machine would run.
 
     Args:
-        kind: `"cpu"` or `"gpu"`.
+        kind: `"native"`, a CPU for which our own kernels are compiled; `"cpu"`, any
+            other; or `"gpu"`.
         joins_edges: Optional boolean instead of what suits the device.
     """
-    if kind not in ("cpu", "gpu"):
-        raise ValueError(f"`kind` must be 'cpu' or 'gpu'. Received: kind={kind}")
-    values = {"on_gpu": kind == "gpu", "joins_edges": joins_edges}
+    if kind not in ("native", "cpu", "gpu"):
+        raise ValueError(
+            f"`kind` must be 'native', 'cpu' or 'gpu'. Received: kind={kind}"
+        )
+    if kind == "native" and native_library() is None:
+        raise ValueError(
+            "Nothing is compiled for `kind` 'native' on this machine. Install the "
+            "package again where there is a C++ compiler."
+        )
     if joins_edges is None:
-        values["joins_edges"] = values["on_gpu"]
+        joins_edges = kind == "gpu"
+    return _with(
+        native=kind == "native", on_gpu=kind == "gpu", joins_edges=joins_edges
+    )
+
+
+def tensorflow_only():
+    """Makes graphs within the block of TensorFlow's operations only.
+
+    They can be compiled by XLA, and be differentiated twice.
+    """
+    return _with(native=False)
+
+
+@contextlib.contextmanager
+def _with(**values):
     earlier = dict(_FORMULATION)
     _FORMULATION.update(values)
     try:

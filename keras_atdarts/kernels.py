@@ -15,6 +15,7 @@ from keras_atdarts.constants import constant
 from keras_atdarts.joined import JoinedTensors
 from keras_atdarts.joined import are_one
 from keras_atdarts.joined import should_join
+from keras_atdarts.native import operations as native
 
 
 def is_even(size):
@@ -148,9 +149,16 @@ class Phases:
 
 
 def add(terms):
-    """Returns the sum of tensors and `Phases`, as a tensor."""
+    """Returns the sum of tensors and of either `Phases` or `Line`s, as a tensor."""
+    if any(isinstance(term, native.Line) for term in terms):
+        return native.add(terms)
     phases = [term.pixels for term in terms if isinstance(term, Phases)]
     images = [term for term in terms if not isinstance(term, Phases)]
     if phases:
         images.append(from_phases(tf.add_n(phases), (0, 0)))
     return tf.add_n(images)
+
+
+def as_tensor(term):
+    """Returns a tensor, `Phases` or a `Line` as a tensor."""
+    return term if isinstance(term, tf.Tensor) else add([term])

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_atdarts.blocks import SharedInput
+from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError
 from keras_atdarts.operations import build_operation
 
@@ -38,7 +39,7 @@ def differentiate_twice(operation):
     x = tf.cast(x, operation.compute_dtype)
     weight = tf.ones((), operation.variable_dtype)
     operation.build(x.shape)
-    with tf.GradientTape() as outer:
+    with tensorflow_only(), tf.GradientTape() as outer:
         outer.watch([x, weight])
         with tf.GradientTape() as inner:
             inner.watch([x, weight])

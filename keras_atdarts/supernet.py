@@ -4,6 +4,7 @@ Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
 """
 
+import contextlib
 import math
 
 import keras
@@ -24,11 +25,14 @@ from keras_atdarts.cells import SearchCell
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.cells import check_image_shape
 from keras_atdarts.classifier import Classifier
+from keras_atdarts.devices import runs_native
+from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError
 from keras_atdarts.mixing import MixingWeights
 from keras_atdarts.mixing import cell_edges
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
+from keras_atdarts.passes import learns_kernels
 from keras_atdarts.stateless import Stateless
 from keras_atdarts.stateless import Variables
 from keras_atdarts.stateless import recomputed
@@ -206,6 +210,7 @@ class Supernet(keras.Model):
     def _stateless_cell(self, cell, states, traced):
         """Returns the `Stateless` that does what the cell does between its states."""
         kind = cell.kind(states) if traced else cell.name
+        kind = kind, runs_native(), learns_kernels()
         if kind not in self._stateless_cells:
 
             def connect(older, newer, *alphas):
@@ -343,7 +348,10 @@ class Supernet(keras.Model):
         )
 
     def train_step(self, data):
-        weight_batch, alpha_batch = data
+        with tensorflow_only() if self.jit_compile else contextlib.nullcontext():
+            return self._train_step(*data)
+
+    def _train_step(self, weight_batch, alpha_batch):
         if self.learns_alphas:
             self._alpha_step(weight_batch, alpha_batch)
         self._weight_step(weight_batch)

@@ -7,6 +7,7 @@ Reference:
 
 import keras
 
+from keras_atdarts import kernels
 from keras_atdarts.attention import ChannelGate
 from keras_atdarts.attention import SpatialGate
 from keras_atdarts.operations.base import Operation
@@ -52,7 +53,8 @@ class AttentionOperation(Operation):
     def branches(self, shared, training):
         inputs = [shared.x]
         if self.strides == 2:
-            inputs = self.reduce.reduce(shared, training=training)
+            reduced = self.reduce.terms(shared, training=training)
+            inputs = list(map(kernels.as_tensor, reduced))
         return self.attend(inputs, training=training)
 
     def attend(self, tensors, weights=None, training=None):

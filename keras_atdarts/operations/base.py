@@ -2,12 +2,15 @@
 
 import tensorflow as tf
 
+from keras_atdarts import devices
+from keras_atdarts import kernels
 from keras_atdarts.blocks import EdgeLayer
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.blocks import strided_shape
 from keras_atdarts.cell_genotype import FOLLOWED_BY
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.native import operations as native
 
 _REGISTRY = {}
 
@@ -131,8 +134,8 @@ class Operation(EdgeLayer):
         """
         raise NotImplementedError
 
-    def mix(self, shared, weights=None, training=None):
-        """Returns the weighted results on all edges.
+    def terms(self, shared, weights=None, training=None):
+        """Returns the weighted results on all edges, in what is added up fastest.
 
         Args:
             shared: `SharedInput` of the node.
@@ -141,23 +144,16 @@ class Operation(EdgeLayer):
             training: Boolean, as for batch norm.
 
         Returns:
-            List of `num_edges` tensors.
+            List of `num_edges` tensors, `kernels.Phases` or `native.Line`s.
         """
         results = self.branches(shared, training)
         if self.normalization is None:
             return scaled(results, weights)
-        if self.has_weights:
-            return self.normalization.normalize(results, weights, training)
-        results = self.normalization.normalize(results, training=training)
-        return scaled(results, weights)
+        return self.normalization.terms(results, weights, training)
 
-    def terms(self, shared, weights=None, training=None):
-        """Returns what `mix` does, in the form that is added up fastest.
-
-        Returns:
-            List of `num_edges` tensors or `kernels.Phases`.
-        """
-        return self.mix(shared, weights, training)
+    def mix(self, shared, weights=None, training=None):
+        """Returns what `terms` does as a list of tensors."""
+        return list(map(kernels.as_tensor, self.terms(shared, weights, training)))
 
     def call(self, inputs, training=None):
         return self.mix(SharedInput(inputs), training=training)[0]
@@ -185,3 +181,11 @@ def scaled(results, weights):
     return [
         tf.cast(weight, x.dtype) * x for weight, x in zip(weights, results, strict=True)
     ]
+
+
+def scaled_terms(x, weights, training):
+    """Returns `scaled([x], weights)`, in the form that is added up fastest."""
+    here = training and weights is not None and devices.runs_native()
+    if here and x.dtype in native.DTYPES:
+        return native.scale([x], tf.stack(weights))
+    return scaled([x], weights)

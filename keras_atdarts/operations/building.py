@@ -67,7 +67,7 @@ class AttendedOperation(Operation):
         self.attended.build(input_shape)
         self.gating.build(self.compute_output_shape(input_shape))
 
-    def mix(self, shared, weights=None, training=None):
+    def terms(self, shared, weights=None, training=None):
         results = self.attended.mix(shared, training=training)
         return self.gating.attend(results, weights, training)
 

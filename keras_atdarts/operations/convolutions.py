@@ -67,11 +67,16 @@ class SeparableConvolution(DepthwiseOperation):
         self.inner_normalization = self.add_batch_normalization(self.filters)
         self.second = self.add_kernels("second")
 
-    def branches(self, shared, training):
+    def terms(self, shared, weights=None, training=None):
+        inner, outer = self.inner_normalization, self.normalization
+        if inner.runs_native([shared.x], training):
+            lines = inner.convolve([shared.x], *self.first, None, self.strides)
+            return outer.convolve(lines, *self.second, weights)
         tensors = [shared.relu] * self.num_edges
         tensors = self.convolve(tensors, self.first, self.strides)
-        tensors = self.inner_normalization.normalize(tensors, training=training)
-        return self.convolve(on_each(tf.nn.relu, tensors), self.second)
+        tensors = inner.terms(tensors, training=training)
+        tensors = self.convolve(on_each(tf.nn.relu, tensors), self.second)
+        return outer.terms(tensors, weights, training)
 
     def normalized_kernels(self):
         (_, first), (_, second) = self.first, self.second
@@ -88,20 +93,22 @@ class DilatedConvolution(DepthwiseOperation):
         super().build(input_shape)
         self.kernels = self.add_kernels("only")
 
-    def branches(self, shared, training):
-        tensors = [shared.relu] * self.num_edges
-        return self.convolve(tensors, self.kernels, self.strides, dilation_rate=2)
+    def terms(self, shared, weights=None, training=None):
+        if self.normalization.runs_native([shared.x], training):
+            return self.normalization.convolve(
+                [shared.x], *self.kernels, weights, self.strides, dilation=2
+            )
+        if self.strides == 2 or shared.phases is None:
+            tensors = [shared.relu] * self.num_edges
+            results = self.convolve(tensors, self.kernels, self.strides, 2)
+            return self.normalization.terms(results, weights, training)
+        results = self.convolve([shared.phases] * self.num_edges, self.kernels)
+        results = self.normalization.terms(results, weights, training)
+        return [kernels.Phases(x) for x in results]
 
     def normalized_kernels(self):
         _, pointwise = self.kernels
         return [((pointwise,), self.normalization)]
-
-    def terms(self, shared, weights=None, training=None):
-        if self.strides == 2 or shared.phases is None:
-            return self.mix(shared, weights, training)
-        results = self.convolve([shared.phases] * self.num_edges, self.kernels)
-        results = self.normalization.normalize(results, weights, training)
-        return [kernels.Phases(x) for x in results]
 
 
 @register_operation("conv_7x1_1x7", kernel_size=7)

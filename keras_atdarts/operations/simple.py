@@ -12,7 +12,7 @@ from keras_atdarts import pooling
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
-from keras_atdarts.operations.base import scaled
+from keras_atdarts.operations.base import scaled_terms
 
 
 @register_operation("none")
@@ -76,7 +76,7 @@ class Skip(Operation):
         if self.strides == 2:
             self.reduce = self.add_reduce(input_shape)
 
-    def mix(self, shared, weights=None, training=None):
+    def terms(self, shared, weights=None, training=None):
         if self.strides == 1:
-            return scaled([shared.x], weights)
-        return self.reduce.reduce(shared, weights=weights, training=training)
+            return scaled_terms(shared.x, weights, training)
+        return self.reduce.terms(shared, weights=weights, training=training)

@@ -1,0 +1,1 @@
+"""Kernels of our own for searching and training on CPUs, see `operations`."""

@@ -1,0 +1,125 @@
+// Images as the convolutions read them: zeros around, channels in whole vectors.
+#pragma once
+
+#include <algorithm>
+
+#include "vectors.h"
+
+namespace atdarts {
+
+template <typename T>
+Vector<T> lanes_below(long count) {
+  Vector<T> ones = {};
+  for (int i = 0; i < kLanes<T>; ++i) ones[i] = i < count ? 1 : 0;
+  return ones;
+}
+
+// How many of some last pixels must not be touched in whole vectors, because of
+// memory that ends `following` numbers after them.
+inline long count_exact(long pixels, long channels, long width, long following) {
+  const long beyond = width - channels - following;
+  return beyond <= 0 ? 0 : std::min(pixels, (beyond + channels - 1) / channels);
+}
+
+// Reads pixels of `channels` numbers each into pixels of `width` numbers, in whole
+// vectors.
+template <typename T>
+void unpack(const T* x, long pixels, long channels, long width, long following, T* y) {
+  if (channels == width) {
+    std::memcpy(y, x, pixels * channels * sizeof(T));
+    return;
+  }
+  const Vector<T> zero = {};
+  const Vector<T> wanted = lanes_below<T>(channels % kLanes<T>);
+  const long exact = count_exact(pixels, channels, width, following);
+  long p = 0;
+  for (; p < pixels - exact; ++p, x += channels, y += width) {
+    long c = 0;
+    for (; c + kLanes<T> <= channels; c += kLanes<T>) store(y + c, load(x + c));
+    store(y + c, wanted > zero ? load(x + c) : zero);
+  }
+  for (; p < pixels; ++p, x += channels, y += width) {
+    std::memcpy(y, x, channels * sizeof(T));
+    std::memset(y + channels, 0, (width - channels) * sizeof(T));
+  }
+}
+
+// The inverse of `unpack`. Each pixel's surplus is written over by the next one.
+template <typename T>
+void pack(const T* x, long pixels, long channels, long width, long following, T* y) {
+  if (channels == width) {
+    std::memcpy(y, x, pixels * channels * sizeof(T));
+    return;
+  }
+  const long exact = count_exact(pixels, channels, width, following);
+  long p = 0;
+  for (; p < pixels - exact; ++p, x += width, y += channels) {
+    for (long c = 0; c < width; c += kLanes<T>) store(y + c, load(x + c));
+  }
+  for (; p < pixels; ++p, x += width, y += channels) {
+    std::memcpy(y, x, channels * sizeof(T));
+  }
+}
+
+// An image with a margin of zeros.
+template <typename T>
+class PaddedImage {
+ public:
+  PaddedImage(long height, long width, long channels, long margin)
+      : height_(height),
+        width_(width),
+        channels_(padded<T>(channels)),
+        margin_(margin),
+        numbers_((height + 2 * margin) * pitch()) {}
+
+  // From a row's beginning to that of the next one.
+  long pitch() const { return (width_ + 2 * margin_) * channels_; }
+  long height() const { return height_; }
+  long width() const { return width_; }
+  long channels() const { return channels_; }
+
+  // A pixel of the image, without the margin.
+  T* at(long row, long column) {
+    return corner(row, column) + margin_ * (pitch() + channels_);
+  }
+  // The first pixel of a window around that pixel that is as large as the margins.
+  T* corner(long row, long column) {
+    return numbers_.data() + row * pitch() + column * channels_;
+  }
+
+  // Reads an image, after which the memory goes on for `following` numbers.
+  void read(const T* x, long channels, long following) {
+    for (long row = 0; row < height_; ++row) {
+      const long rest = (height_ - 1 - row) * width_ * channels + following;
+      unpack(x + row * width_ * channels, width_, channels, channels_, rest,
+             at(row, 0));
+    }
+  }
+
+  void apply_relu() {
+    for (long row = 0; row < height_; ++row) {
+      T* x = at(row, 0);
+      for (long i = 0; i < width_ * channels_; i += kLanes<T>) {
+        store(x + i, relu<T>(load(x + i)));
+      }
+    }
+  }
+
+  // ReLU of a line, whose numbers beyond the last channel are zero.
+  void apply_line_and_relu(const T* factors, const T* shifts) {
+    for (long row = 0; row < height_; ++row) {
+      T* x = at(row, 0);
+      for (long p = 0; p < width_; ++p, x += channels_) {
+        for (long c = 0; c < channels_; c += kLanes<T>) {
+          store(x + c, relu<T>(load(factors + c) * load(x + c) + load(shifts + c)));
+        }
+      }
+    }
+  }
+
+ private:
+  const long height_, width_, channels_, margin_;
+  Buffer<T> numbers_;
+};
+
+}  // namespace atdarts

@@ -1,0 +1,168 @@
+// Batch normalization, kept as a line: a factor and a shift for each channel.
+#pragma once
+
+#include <cmath>
+
+#include "pixels.h"
+
+namespace atdarts {
+
+// Of the channels of one tensor, in its own numbers of one kind after the other.
+template <typename T>
+struct Statistics {
+  T* factors;     // What the numbers are to be multiplied by,
+  T* shifts;      // and what is then added.
+  T* means;
+  T* variances;   // Unbiased.
+  T* kept_means;  // For the gradient.
+  T* kept_inverses;
+};
+
+// Fills in what follows from sums of numbers and of their squares.
+template <typename T>
+void finish_statistics(long channel, double sum, double squares, double count,
+                       double epsilon, T scale, T offset, const Statistics<T>& result) {
+  const double mean = sum / count;
+  const double variance = std::fmax(squares / count - mean * mean, 0.0);
+  const double inverse = 1 / std::sqrt(variance + epsilon);
+  result.factors[channel] = scale * inverse;
+  result.shifts[channel] = offset - scale * inverse * mean;
+  result.means[channel] = mean;
+  result.variances[channel] = variance * (count / std::fmax(count - 1, 1.0));
+  result.kept_means[channel] = mean;
+  result.kept_inverses[channel] = inverse;
+}
+
+// The line of another edge that reads the same tensor, whose statistics are known.
+template <typename T>
+void other_line(long channels, const T* scales, const T* offsets,
+                const Statistics<T>& result) {
+  for (long c = 0; c < channels; ++c) {
+    result.factors[c] = scales[c] * result.kept_inverses[c];
+    result.shifts[c] = offsets[c] - result.factors[c] * result.kept_means[c];
+  }
+}
+
+// Of numbers that are not normalised.
+template <typename T>
+void neutral_statistics(long channels, const T* scales, const T* offsets,
+                        const Statistics<T>& result) {
+  for (long c = 0; c < channels; ++c) {
+    result.means[c] = result.kept_means[c] = 0;
+    result.variances[c] = result.kept_inverses[c] = 1;
+  }
+  other_line(channels, scales, offsets, result);
+}
+
+// Sums of numbers and of their squares.
+template <typename T>
+class Moments {
+ public:
+  explicit Moments(long channels) : channels_(channels), sums_(channels) {}
+
+  // `count` numbers, of which the first is the first channel's.
+  void add(const T* x, long count) {
+    count_ += count;
+    sums_.add(
+        count,
+        [&](long, long at, Vector<T>* terms) {
+          const Vector<T> value = load(x + at);
+          terms[0] = value;
+          terms[1] = value * value;
+        },
+        [&](long, long at, T* terms) {
+          terms[0] = x[at];
+          terms[1] = x[at] * x[at];
+        });
+  }
+
+  // Writes the statistics of the first `channels`.
+  void finish(long channels, double epsilon, const T* scales, const T* offsets,
+              const Statistics<T>& result) {
+    sums_.flush();
+    for (long c = 0; c < channels; ++c) {
+      finish_statistics(c, sums_.total(0, c), sums_.total(1, c),
+                        double(count_) / channels_, epsilon, scales[c], offsets[c],
+                        result);
+    }
+  }
+
+ private:
+  const long channels_;
+  long count_ = 0;
+  ChannelSums<T, 2> sums_;
+};
+
+// What the gradient of a batch norm needs of the whole batch, for a tensor `x` whose
+// normalised result had the gradient `slope`. Without statistics of the batch, it is
+// the gradient of a line.
+template <typename T>
+class NormalizationGradient {
+ public:
+  NormalizationGradient(const T* slope, const T* x, long count, long channels,
+                        const T* means, const T* inverses, const T* scales,
+                        bool has_statistics = true)
+      : tile_(Tile::of<T>(channels)),
+        means_(tile_.size),
+        inverses_(tile_.size),
+        factors_(tile_.size),
+        mean_slopes_(tile_.size),
+        projections_(tile_.size),
+        sums_(channels) {
+    fill_tile(tile_, means, means_.data());
+    fill_tile(tile_, inverses, inverses_.data());
+    sums_.add(
+        count,
+        [&](long i, long at, Vector<T>* terms) {
+          const Vector<T> g = load(slope + at);
+          terms[0] = g;
+          terms[1] = g * (load(x + at) - load(means_.data() + i));
+        },
+        [&](long i, long at, T* terms) {
+          terms[0] = slope[at];
+          terms[1] = slope[at] * (x[at] - means_[i]);
+        });
+    sums_.flush();
+    const double pixels = double(count) / channels;
+    for (long i = 0; i < tile_.size; ++i) {
+      const long c = i % channels;
+      const double inverse = inverses[c];
+      factors_[i] = scales[c] * inverse;
+      if (!has_statistics) continue;
+      mean_slopes_[i] = sums_.total(0, c) / pixels;
+      projections_[i] = sums_.total(1, c) / pixels * inverse * inverse;
+    }
+  }
+
+  double of_scale(long c) const { return sums_.total(1, c) * inverses_[c]; }
+  double of_offset(long c) const { return sums_.total(0, c); }
+
+  // Writes the gradient of `count` numbers, which begin at a tile's beginning.
+  void apply(const T* slope, const T* x, long count, T* gradient) const {
+    const long size = tile_.size;
+    long at = 0;
+    for (; at + size <= count; at += size) {
+      for (long i = 0; i < size; i += kLanes<T>) {
+        const Vector<T> centred = load(x + at + i) - load(means_.data() + i);
+        const Vector<T> rest = load(slope + at + i) - load(mean_slopes_.data() + i);
+        store(gradient + at + i,
+              Vector<T>(load(factors_.data() + i) *
+                        (rest - centred * load(projections_.data() + i))));
+      }
+    }
+    for (long i = 0; at + i < count; ++i) {
+      const T rest = slope[at + i] - mean_slopes_[i];
+      const T centred = x[at + i] - means_[i];
+      gradient[at + i] = factors_[i] * (rest - centred * projections_[i]);
+    }
+  }
+
+  long tile_size() const { return tile_.size; }
+
+ private:
+  const Tile tile_;
+  Buffer<T> means_, inverses_, factors_, mean_slopes_, projections_;
+  ChannelSums<T, 2> sums_;
+};
+
+}  // namespace atdarts

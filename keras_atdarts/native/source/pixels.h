@@ -1,0 +1,114 @@
+// Loops over all numbers of images, where each channel has constants of its own.
+//
+// Any number of channels fills whole vectors after some pixels: a tile. A tile has
+// several vectors, so that sums do not wait for each other.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+
+#include "vectors.h"
+
+namespace atdarts {
+
+constexpr long kChunk = 4096;  // Numbers that are worked on in the innermost cache.
+constexpr long kShortSum = 256;  // Numbers that are added up in single precision.
+
+struct Tile {
+  template <typename T>
+  static Tile of(long channels) {
+    const long lanes = kLanes<T>;
+    const long whole = channels * (lanes / std::gcd(channels, lanes));
+    return {channels, whole * ((8 * lanes + whole - 1) / whole)};
+  }
+  // Whole tiles that are about a chunk.
+  long chunk() const { return std::max<long>(1, kChunk / size) * size; }
+
+  long channels;
+  long size;  // Numbers in a tile.
+};
+
+// Returns the numbers of all channels, repeated until they fill a tile.
+template <typename T>
+void fill_tile(const Tile& tile, const T* of_channels, T* numbers) {
+  for (long i = 0; i < tile.size; ++i) numbers[i] = of_channels[i % tile.channels];
+}
+
+// Adds to `y` all `factor * x + shift` of `count` numbers, which begin at a tile's
+// beginning.
+template <typename T>
+void add_line(const T* x, const T* factors, const T* shifts, long count, long size,
+              T* y) {
+  const int lanes = kLanes<T>;
+  long start = 0;
+  for (; start + size <= count; start += size) {
+    for (long i = 0; i < size; i += lanes) {
+      const long at = start + i;
+      store(y + at, load(y + at) + load(factors + i) * load(x + at) +
+                        load(shifts + i));
+    }
+  }
+  for (long i = 0; start + i < count; ++i) {
+    y[start + i] += factors[i] * x[start + i] + shifts[i];
+  }
+}
+
+// Adds up functions of the numbers of each channel: in short sums first, then in double
+// precision.
+template <typename T, int N>
+class ChannelSums {
+ public:
+  explicit ChannelSums(long channels)
+      : tile_(Tile::of<T>(channels)), sums_(N * tile_.size), totals_(N * channels) {}
+
+  // Of numbers 0 to `count`, of which the first is the first channel's. `terms(i, at)`
+  // writes N vectors, of the numbers `at` that are at `i` in a tile; `scalars` the same
+  // of one number.
+  template <typename Terms, typename Scalars>
+  void add(long count, Terms terms, Scalars scalars) {
+    long start = 0;
+    for (; start + tile_.size <= count; start += tile_.size) {
+      for (long i = 0; i < tile_.size; i += kLanes<T>) {
+        Vector<T> values[N];
+        terms(i, start + i, values);
+        for (int n = 0; n < N; ++n) {
+          T* sum = sums_.data() + n * tile_.size + i;
+          store(sum, load(sum) + values[n]);
+        }
+      }
+      if (++added_ == kShortSum) flush();
+    }
+    for (long i = 0; start + i < count; ++i) {
+      T values[N];
+      scalars(i, start + i, values);
+      for (int n = 0; n < N; ++n) sums_[n * tile_.size + i] += values[n];
+    }
+    if (start < count && ++added_ >= kShortSum) flush();
+  }
+
+  void flush() {
+    const long channels = tile_.channels;
+    for (int n = 0; n < N; ++n) {
+      double* totals = totals_.data() + n * channels;
+      const T* sums = sums_.data() + n * tile_.size;
+      for (long start = 0; start < tile_.size; start += channels) {
+        for (long c = 0; c < channels; ++c) totals[c] += sums[start + c];
+      }
+    }
+    sums_.clear();
+    added_ = 0;
+  }
+
+  // After `flush`.
+  double total(int n, long channel) const {
+    return totals_[n * tile_.channels + channel];
+  }
+
+ private:
+  const Tile tile_;
+  Buffer<T> sums_;
+  Buffer<double> totals_;
+  long added_ = 0;  // To each of the sums.
+};
+
+}  // namespace atdarts
