@@ -87,37 +87,45 @@ class PaddedImage {
     return numbers_.data() + row * pitch() + column * channels_;
   }
 
-  // Reads an image, after which the memory goes on for `following` numbers.
+  // Reads the ReLU of an image, after which the memory goes on for `following`
+  // numbers.
   void read(const T* x, long channels, long following) {
+    const long size = width_ * channels_;
     for (long row = 0; row < height_; ++row) {
-      const long rest = (height_ - 1 - row) * width_ * channels + following;
-      unpack(x + row * width_ * channels, width_, channels, channels_, rest,
-             at(row, 0));
-    }
-  }
-
-  void apply_relu() {
-    for (long row = 0; row < height_; ++row) {
-      T* x = at(row, 0);
-      for (long i = 0; i < width_ * channels_; i += kLanes<T>) {
-        store(x + i, relu<T>(load(x + i)));
+      T* to = at(row, 0);
+      const T* from = read_row(x, row, channels, following, to);
+      for (long i = 0; i < size; i += kLanes<T>) {
+        store(to + i, relu<T>(load(from + i)));
       }
     }
   }
 
-  // ReLU of a line, whose numbers beyond the last channel are zero.
-  void apply_line_and_relu(const T* factors, const T* shifts) {
+  // Reads the ReLU of a line, whose numbers beyond the last channel are zero.
+  void read_line(const T* x, long channels, long following, const T* factors,
+                 const T* shifts) {
+    const long size = width_ * channels_, step = channels_;
     for (long row = 0; row < height_; ++row) {
-      T* x = at(row, 0);
-      for (long p = 0; p < width_; ++p, x += channels_) {
-        for (long c = 0; c < channels_; c += kLanes<T>) {
-          store(x + c, relu<T>(load(factors + c) * load(x + c) + load(shifts + c)));
+      T* to = at(row, 0);
+      const T* from = read_row(x, row, channels, following, to);
+      for (long c = 0; c < step; c += kLanes<T>) {
+        const Vector<T> factor = load(factors + c), shift = load(shifts + c);
+        for (long i = c; i < size; i += step) {
+          store(to + i, relu<T>(factor * load(from + i) + shift));
         }
       }
     }
   }
 
  private:
+  // Returns a row in whole vectors: where it is, or in `buffer`.
+  const T* read_row(const T* x, long row, long channels, long following, T* buffer) {
+    const T* from = x + row * width_ * channels;
+    if (channels == channels_) return from;
+    const long rest = (height_ - 1 - row) * width_ * channels + following;
+    unpack(from, width_, channels, channels_, rest, buffer);
+    return buffer;
+  }
+
   const long height_, width_, channels_, margin_;
   Buffer<T> numbers_;
 };

@@ -65,12 +65,12 @@ class Moments {
     count_ += count;
     sums_.add(
         count,
-        [&](long, long at, Vector<T>* terms) {
+        [=](long, long at, Vector<T>* terms) {
           const Vector<T> value = load(x + at);
           terms[0] = value;
           terms[1] = value * value;
         },
-        [&](long, long at, T* terms) {
+        [=](long, long at, T* terms) {
           terms[0] = x[at];
           terms[1] = x[at] * x[at];
         });
@@ -111,16 +111,17 @@ class NormalizationGradient {
         sums_(channels) {
     fill_tile(tile_, means, means_.data());
     fill_tile(tile_, inverses, inverses_.data());
+    const T* const middle = means_.data();
     sums_.add(
         count,
-        [&](long i, long at, Vector<T>* terms) {
+        [=](long i, long at, Vector<T>* terms) {
           const Vector<T> g = load(slope + at);
           terms[0] = g;
-          terms[1] = g * (load(x + at) - load(means_.data() + i));
+          terms[1] = g * (load(x + at) - load(middle + i));
         },
-        [&](long i, long at, T* terms) {
+        [=](long i, long at, T* terms) {
           terms[0] = slope[at];
-          terms[1] = slope[at] * (x[at] - means_[i]);
+          terms[1] = slope[at] * (x[at] - middle[i]);
         });
     sums_.flush();
     const double pixels = double(count) / channels;
@@ -140,20 +141,23 @@ class NormalizationGradient {
   // Writes the gradient of `count` numbers, which begin at a tile's beginning.
   void apply(const T* slope, const T* x, long count, T* gradient) const {
     const long size = tile_.size;
+    const T *const means = means_.data(), *const factors = factors_.data(),
+                  *const totals = mean_slopes_.data(),
+                  *const projections = projections_.data();
     long at = 0;
     for (; at + size <= count; at += size) {
+#pragma GCC unroll 4
       for (long i = 0; i < size; i += kLanes<T>) {
-        const Vector<T> centred = load(x + at + i) - load(means_.data() + i);
-        const Vector<T> rest = load(slope + at + i) - load(mean_slopes_.data() + i);
+        const Vector<T> centred = load(x + at + i) - load(means + i);
+        const Vector<T> rest = load(slope + at + i) - load(totals + i);
         store(gradient + at + i,
-              Vector<T>(load(factors_.data() + i) *
-                        (rest - centred * load(projections_.data() + i))));
+              Vector<T>(load(factors + i) * (rest - centred * load(projections + i))));
       }
     }
     for (long i = 0; at + i < count; ++i) {
-      const T rest = slope[at + i] - mean_slopes_[i];
-      const T centred = x[at + i] - means_[i];
-      gradient[at + i] = factors_[i] * (rest - centred * projections_[i]);
+      const T rest = slope[at + i] - totals[i];
+      const T centred = x[at + i] - means[i];
+      gradient[at + i] = factors[i] * (rest - centred * projections[i]);
     }
   }
 

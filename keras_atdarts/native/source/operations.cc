@@ -60,11 +60,9 @@ StageShape stage_attributes(Attributes& attributes) {
 }
 
 template <typename T>
-StageInput<T> stage_input(const StageShape& shape,
-                          const std::vector<TF_Tensor*>& inputs,
-                          const std::vector<TF_Tensor*>& lines) {
-  const T* line = shape.reads_lines ? numbers<T>(lines[0]) : nullptr;
-  return {shape, numbers<T>(inputs), line, line + shape.edges * shape.channels};
+StageTensors<T> stage_tensors(const std::vector<TF_Tensor*>& inputs,
+                              const std::vector<TF_Tensor*>& lines) {
+  return {numbers<T>(inputs), lines.empty() ? nullptr : numbers<T>(lines[0])};
 }
 
 // A tensor `(edges, channels)`, or `(edges,)` for the same number in all channels.
@@ -160,9 +158,9 @@ class Stage {
     const PerChannel<T> scale(tensors, scales, shape.edges, shape.filters);
     const PerChannel<T> offset(tensors, offsets, shape.edges, shape.filters);
     if (!tensors.ok()) return;
-    StageInput<T> input = stage_input<T>(shape, inputs, lines);
-    const auto moments =
-        run_stage(shape, input, numbers<T>(depthwise), numbers<T>(pointwise), results);
+    const auto sources = stage_tensors<T>(inputs, lines);
+    const auto moments = run_stage(shape, sources, numbers<T>(depthwise),
+                                   numbers<T>(pointwise), results);
     for (long edge = 0; edge < shape.edges; ++edge) {
       moments[edge]->finish(shape.filters, epsilon_, scale.of(edge), offset.of(edge),
                             statistics.of(edge, edge));
@@ -207,16 +205,16 @@ class StageGradient {
     if (!tensors.ok()) return;
 
     const Rows<const T> statistics{numbers<T>(kept), shape.edges, shape.filters};
-    std::vector<std::unique_ptr<NormalizationGradient<T>>> norms;
+    NormsOfEdges<T> norms(shape.edges);
     for (long edge = 0; edge < shape.edges; ++edge) {
-      norms.push_back(std::make_unique<NormalizationGradient<T>>(
+      norms[edge] = std::make_unique<NormalizationGradient<T>>(
           numbers<T>(slopes[edge]), numbers<T>(results[edge]),
           shape.batch * shape.new_image(), shape.filters, statistics.row(0, edge),
-          statistics.row(1, edge), scale.of(edge)));
+          statistics.row(1, edge), scale.of(edge));
       per_channel.write(edge, *norms[edge]);
     }
-    StageInput<T> input = stage_input<T>(shape, inputs, lines);
-    StageBackward<T> backward(shape, input, numbers<T>(depthwise),
+    const auto sources = stage_tensors<T>(inputs, lines);
+    StageBackward<T> backward(shape, sources, numbers<T>(depthwise),
                               numbers<T>(pointwise), of_kernels_);
     backward.run(numbers<T>(slopes), numbers<T>(results), norms, of_tensors);
     if (of_kernels_) backward.write_kernels(of_depthwise, of_pointwise);

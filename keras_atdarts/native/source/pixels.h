@@ -66,22 +66,27 @@ class ChannelSums {
   // of one number.
   template <typename Terms, typename Scalars>
   void add(long count, Terms terms, Scalars scalars) {
+    const long size = tile_.size;
+    T* const sums = sums_.data();
     long start = 0;
-    for (; start + tile_.size <= count; start += tile_.size) {
-      for (long i = 0; i < tile_.size; i += kLanes<T>) {
-        Vector<T> values[N];
-        terms(i, start + i, values);
-        for (int n = 0; n < N; ++n) {
-          T* sum = sums_.data() + n * tile_.size + i;
-          store(sum, load(sum) + values[n]);
+    while (start + size <= count) {
+      const long stop = std::min(count, start + (kShortSum - added_) * size);
+      for (; start + size <= stop; start += size, ++added_) {
+#pragma GCC unroll 4
+        for (long i = 0; i < size; i += kLanes<T>) {
+          Vector<T> values[N];
+          terms(i, start + i, values);
+          for (int n = 0; n < N; ++n) {
+            store(sums + n * size + i, load(sums + n * size + i) + values[n]);
+          }
         }
       }
-      if (++added_ == kShortSum) flush();
+      if (added_ >= kShortSum) flush();
     }
     for (long i = 0; start + i < count; ++i) {
       T values[N];
       scalars(i, start + i, values);
-      for (int n = 0; n < N; ++n) sums_[n * tile_.size + i] += values[n];
+      for (int n = 0; n < N; ++n) sums[n * size + i] += values[n];
     }
     if (start < count && ++added_ >= kShortSum) flush();
   }

@@ -78,18 +78,27 @@ KernelsOfEdges<T> read_kernels(const StageShape& shape, const T* depthwise,
   return kernels;
 }
 
+// What a stage reads: a tensor that the edges share, or one of each, and the factors
+// and shifts of the lines if they are.
+template <typename T>
+struct StageTensors {
+  std::vector<const T*> tensors;
+  const T* line;
+};
+
 // Reads what the depthwise convolution sees, of one image after the other.
 template <typename T>
 class StageInput {
  public:
-  StageInput(const StageShape& shape, const std::vector<const T*>& tensors,
-             const T* factors, const T* shifts)
+  StageInput(const StageShape& shape, const StageTensors<T>& inputs)
       : shape_(shape),
-        tensors_(tensors),
+        tensors_(inputs.tensors),
         factors_(shape.edges * padded<T>(shape.channels)),
         shifts_(shape.edges * padded<T>(shape.channels)),
         image(shape.height, shape.width, shape.channels, shape.margin()) {
     if (!shape.reads_lines) return;
+    const T* factors = inputs.line;
+    const T* shifts = inputs.line + shape.edges * shape.channels;
     for (long edge = 0; edge < shape.edges; ++edge) {
       for (long c = 0; c < shape.channels; ++c) {
         factors_[edge * image.channels() + c] = factors[edge * shape.channels + c];
@@ -100,14 +109,24 @@ class StageInput {
 
   void read(long index, long edge) {
     if (shape_.is_shared && edge > 0) return;  // It is there already.
-    image.read(tensors_[shape_.is_shared ? 0 : edge] + index * shape_.image(),
-               shape_.channels, (shape_.batch - 1 - index) * shape_.image());
+    const T* x = tensors_[shape_.is_shared ? 0 : edge] + index * shape_.image();
+    const long following = (shape_.batch - 1 - index) * shape_.image();
     if (shape_.reads_lines) {
-      image.apply_line_and_relu(factors_.data() + edge * image.channels(),
-                                shifts_.data() + edge * image.channels());
+      image.read_line(x, shape_.channels, following,
+                      factors_.data() + edge * image.channels(),
+                      shifts_.data() + edge * image.channels());
     } else {
-      image.apply_relu();
+      image.read(x, shape_.channels, following);
     }
+  }
+
+  // Asks for what the next image has of some rows of results.
+  void prefetch(long index, long edge, long row, long end) const {
+    if (index + 1 == shape_.batch || (shape_.is_shared && edge > 0)) return;
+    const long row_size = shape_.strides * shape_.width * shape_.channels;
+    const long start = (index + 1) * shape_.image() + row * row_size;
+    atdarts::prefetch(tensors_[shape_.is_shared ? 0 : edge] + start,
+                      (end - row) * row_size);
   }
 
   // Returns what the pointwise convolution reads of some rows.
@@ -129,7 +148,7 @@ class StageInput {
 
  private:
   const StageShape& shape_;
-  const std::vector<const T*> tensors_;
+  const std::vector<const T*>& tensors_;
   Buffer<T> factors_, shifts_;
 
  public:
@@ -142,12 +161,13 @@ using MomentsOfEdges = std::vector<std::unique_ptr<Moments<T>>>;
 // Computes the results of all edges, before their batch norms, and returns their
 // moments.
 template <typename T>
-MomentsOfEdges<T> run_stage(const StageShape& shape, StageInput<T>& input,
+MomentsOfEdges<T> run_stage(const StageShape& shape, const StageTensors<T>& inputs,
                             const T* depthwise, const T* pointwise,
                             const std::vector<T*>& results) {
   const auto kernels = read_kernels(shape, depthwise, pointwise);
   const long channels = kernels[0]->channels, filters = kernels[0]->filters;
   const long width = shape.new_width();
+  StageInput<T> input(shape, inputs);
   Buffer<T> rows(shape.rows() * width * channels);
   Buffer<T> products(shape.rows() * width * filters);
   MomentsOfEdges<T> moments;
@@ -161,6 +181,7 @@ MomentsOfEdges<T> run_stage(const StageShape& shape, StageInput<T>& input,
       for (long row = 0; row < shape.new_height(); row += shape.rows()) {
         const long end = std::min(row + shape.rows(), shape.new_height());
         const long pixels = (end - row) * width;
+        input.prefetch(index, edge, row, end);
         const T* x =
             input.depthwise_rows(row, end, kernels[edge]->depthwise.data(), rows);
         product(x, kernels[edge]->pointwise.data(), pixels, shape.channels, channels,
@@ -228,14 +249,17 @@ class StageKernelGradients {
 template <typename T>
 using GradientsOfEdges = std::vector<std::unique_ptr<StageKernelGradients<T>>>;
 
+template <typename T>
+using NormsOfEdges = std::vector<std::unique_ptr<NormalizationGradient<T>>>;
+
 // The backward pass of `run_stage`, image by image and edge by edge.
 template <typename T>
 class StageBackward {
  public:
-  StageBackward(const StageShape& shape, StageInput<T>& input, const T* depthwise,
-                const T* pointwise, bool of_kernels)
+  StageBackward(const StageShape& shape, const StageTensors<T>& inputs,
+                const T* depthwise, const T* pointwise, bool of_kernels)
       : shape_(shape),
-        input_(input),
+        input_(shape, inputs),
         of_kernels_(of_kernels),
         kernels_(read_kernels(shape, depthwise, pointwise)),
         channels_(kernels_[0]->channels),
@@ -254,14 +278,13 @@ class StageBackward {
   // `norms` are those of the edges' results; `of_tensors` gets the gradients of what
   // was read, as a batch norm's result if it was one.
   void run(const std::vector<const T*>& slopes, const std::vector<const T*>& results,
-           const std::vector<std::unique_ptr<NormalizationGradient<T>>>& norms,
-           const std::vector<T*>& of_tensors) {
+           const NormsOfEdges<T>& norms, const std::vector<T*>& of_tensors) {
     for (long index = 0; index < shape_.batch; ++index) {
       for (long edge = 0; edge < shape_.edges; ++edge) {
         const long start = index * shape_.new_image();
         const bool is_first = !shape_.is_shared || edge == 0;
         input_.read(index, edge);
-        through_products(edge, slopes[edge] + start, results[edge] + start,
+        through_products(index, edge, slopes[edge] + start, results[edge] + start,
                          *norms[edge], is_first);
         if (shape_.kernel_size > 0) through_depthwise(edge, is_first);
         if (of_kernels_) gradients_[edge]->flush();
@@ -282,13 +305,16 @@ class StageBackward {
  private:
   // From an image's results to what their products were made of; without a depthwise
   // convolution that is the image.
-  void through_products(long edge, const T* slopes, const T* results,
+  void through_products(long index, long edge, const T* slopes, const T* results,
                         const NormalizationGradient<T>& norm, bool is_first) {
     const StageKernels<T>& kernels = *kernels_[edge];
     const long width = shape_.new_width();
     for (long row = 0; row < shape_.new_height(); row += shape_.rows()) {
       const long end = std::min(row + shape_.rows(), shape_.new_height());
       const long pixels = (end - row) * width;
+      input_.prefetch(index, edge, row, end);
+      prefetch(slopes + end * width * shape_.filters, pixels * shape_.filters);
+      prefetch(results + end * width * shape_.filters, pixels * shape_.filters);
       const T* slope = of_products(norm, slopes + row * width * shape_.filters,
                                    results + row * width * shape_.filters, pixels);
       product(slope, kernels.transposed.data(), pixels, shape_.filters, filters_,
@@ -329,11 +355,9 @@ class StageBackward {
                                 width, gradients_[edge]->depthwise.data());
     }
     T* target = spread_.at(row * shape_.strides, 0);
-    const long step = shape_.strides * channels_;
-    for (long p = 0; p < width; ++p) {
-      for (long c = 0; c < channels_; c += kLanes<T>) {
-        store(target + p * step + c, load(slope + p * channels_ + c));
-      }
+    const long channels = channels_, step = shape_.strides * channels;
+    for (long p = 0; p < width; ++p, target += step, slope += channels) {
+      for (long c = 0; c < channels; c += kLanes<T>) store(target + c, load(slope + c));
     }
   }
 
@@ -376,7 +400,7 @@ class StageBackward {
   }
 
   const StageShape& shape_;
-  StageInput<T>& input_;
+  StageInput<T> input_;
   const bool of_kernels_;
   const KernelsOfEdges<T> kernels_;
   const long channels_, filters_;

@@ -2,8 +2,10 @@
 // memory that is aligned to them.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace atdarts {
 
@@ -37,21 +39,67 @@ inline Vector<T> relu(Vector<T> x) {
   return x < zero ? zero : x;  // Keeps nan.
 }
 
+// Asks for numbers from memory that will be read soon.
+template <typename T>
+inline void prefetch(const T* x, long count) {
+  for (long i = 0; i < count; i += kLanes<T>) __builtin_prefetch(x + i, 0, 2);
+}
+
 // Rounded up to whole vectors.
 template <typename T>
 inline long padded(long count) {
   return (count + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 }
 
+// Large blocks of memory that a thread has used before. The system would take them
+// back at once, and be asked for them again by the next kernel, page by page.
+class Blocks {
+ public:
+  static Blocks& of_thread() {
+    static thread_local Blocks blocks;
+    return blocks;
+  }
+  ~Blocks() {
+    for (const Block& block : free_) std::free(block.memory);
+  }
+
+  void* take(size_t bytes) {
+    for (Block& block : free_) {
+      if (block.bytes != bytes) continue;
+      void* memory = block.memory;
+      block = free_.back();
+      free_.pop_back();
+      return memory;
+    }
+    return std::aligned_alloc(64, bytes);
+  }
+  void give(void* memory, size_t bytes) {
+    if (bytes >= kLarge && free_.size() < kMost) {
+      free_.push_back({memory, bytes});
+    } else {
+      std::free(memory);
+    }
+  }
+
+ private:
+  struct Block {
+    void* memory;
+    size_t bytes;
+  };
+  static constexpr size_t kLarge = 1 << 15, kMost = 32;
+  std::vector<Block> free_;
+};
+
 // Numbers of a kernel's own, all zero at first.
 template <typename T>
 class Buffer {
  public:
-  explicit Buffer(long count) : count_(padded<T>(count)) {
-    numbers_ = static_cast<T*>(std::aligned_alloc(64, bytes()));
+  explicit Buffer(long count)
+      : count_(std::max<long>(padded<T>(count), kLanes<T>)),
+        numbers_(static_cast<T*>(Blocks::of_thread().take(bytes()))) {
     clear();
   }
-  ~Buffer() { std::free(numbers_); }
+  ~Buffer() { Blocks::of_thread().give(numbers_, bytes()); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
@@ -62,10 +110,10 @@ class Buffer {
   const T& operator[](long i) const { return numbers_[i]; }
 
  private:
-  size_t bytes() const { return (count_ ? count_ : kLanes<T>) * sizeof(T); }
+  size_t bytes() const { return count_ * sizeof(T); }
 
-  long count_;
-  T* numbers_;
+  const long count_;
+  T* const numbers_;
 };
 
 }  // namespace atdarts
