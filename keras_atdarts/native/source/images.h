@@ -61,39 +61,101 @@ void pack(const T* x, long pixels, long channels, long width, long following, T*
   }
 }
 
-// An image with a margin of zeros.
+// The same for few channels: each pixel's numbers go to `y`, `y + width` and so on.
+template <typename T, int C>
+void scatter(const T* x, long pixels, long width, T* y) {
+  for (long p = 0; p < pixels; ++p, x += C, y += width) {
+    std::memcpy(y, x, C * sizeof(T));
+  }
+}
+
+template <typename T, int C>
+void gather(const T* x, long pixels, long width, T* y) {
+  for (long p = 0; p < pixels; ++p, x += width, y += C) {
+    std::memcpy(y, x, C * sizeof(T));
+  }
+}
+
+// How the numbers of a pixel lie in whole vectors. If the channels are few, those of
+// several images stand side by side, as if they were channels of one.
+template <typename T>
+struct Layout {
+  Layout(long channels, long group)
+      : channels(channels), group(group), width(padded<T>(channels * group)) {}
+
+  // Reads pixels of a group of images, each `image` numbers after the one before.
+  void read(const T* x, long image, long pixels, long following, T* y) const {
+    if (group == 1) return unpack(x, pixels, channels, width, following, y);
+    for (long i = 0; i < group; ++i, x += image, y += channels) {
+      switch (channels) {
+        case 4:
+          scatter<T, 4>(x, pixels, width, y);
+          break;
+        case 8:
+          scatter<T, 8>(x, pixels, width, y);
+          break;
+        default:
+          for (long c = 0; c < channels; ++c) {
+            for (long p = 0; p < pixels; ++p) y[p * width + c] = x[p * channels + c];
+          }
+      }
+    }
+  }
+
+  // The inverse of `read`.
+  void write(const T* x, long image, long pixels, long following, T* y) const {
+    if (group == 1) return pack(x, pixels, channels, width, following, y);
+    for (long i = 0; i < group; ++i, x += channels, y += image) {
+      switch (channels) {
+        case 4:
+          gather<T, 4>(x, pixels, width, y);
+          break;
+        case 8:
+          gather<T, 8>(x, pixels, width, y);
+          break;
+        default:
+          for (long c = 0; c < channels; ++c) {
+            for (long p = 0; p < pixels; ++p) y[p * channels + c] = x[p * width + c];
+          }
+      }
+    }
+  }
+
+  // Whether the numbers lie as they do in memory.
+  bool is_plain() const { return group == 1 && channels == width; }
+
+  long channels, group, width;
+};
+
+// A group of images with a margin of zeros.
 template <typename T>
 class PaddedImage {
  public:
-  PaddedImage(long height, long width, long channels, long margin)
+  PaddedImage(long height, long width, const Layout<T>& layout, long margin)
       : height_(height),
         width_(width),
-        channels_(padded<T>(channels)),
+        layout_(layout),
         margin_(margin),
         numbers_((height + 2 * margin) * pitch()) {}
 
   // From a row's beginning to that of the next one.
-  long pitch() const { return (width_ + 2 * margin_) * channels_; }
-  long height() const { return height_; }
-  long width() const { return width_; }
-  long channels() const { return channels_; }
+  long pitch() const { return (width_ + 2 * margin_) * layout_.width; }
 
   // A pixel of the image, without the margin.
   T* at(long row, long column) {
-    return corner(row, column) + margin_ * (pitch() + channels_);
+    return corner(row, column) + margin_ * (pitch() + layout_.width);
   }
   // The first pixel of a window around that pixel that is as large as the margins.
   T* corner(long row, long column) {
-    return numbers_.data() + row * pitch() + column * channels_;
+    return numbers_.data() + row * pitch() + column * layout_.width;
   }
 
-  // Reads the ReLU of an image, after which the memory goes on for `following`
-  // numbers.
-  void read(const T* x, long channels, long following) {
-    const long size = width_ * channels_;
+  // Reads the ReLU of images, after which the memory goes on for `following` numbers.
+  void read(const T* x, long following) {
+    const long size = width_ * layout_.width;
     for (long row = 0; row < height_; ++row) {
       T* to = at(row, 0);
-      const T* from = read_row(x, row, channels, following, to);
+      const T* from = read_row(x, row, following, to);
       for (long i = 0; i < size; i += kLanes<T>) {
         store(to + i, relu<T>(load(from + i)));
       }
@@ -101,12 +163,11 @@ class PaddedImage {
   }
 
   // Reads the ReLU of a line, whose numbers beyond the last channel are zero.
-  void read_line(const T* x, long channels, long following, const T* factors,
-                 const T* shifts) {
-    const long size = width_ * channels_, step = channels_;
+  void read_line(const T* x, long following, const T* factors, const T* shifts) {
+    const long size = width_ * layout_.width, step = layout_.width;
     for (long row = 0; row < height_; ++row) {
       T* to = at(row, 0);
-      const T* from = read_row(x, row, channels, following, to);
+      const T* from = read_row(x, row, following, to);
       for (long c = 0; c < step; c += kLanes<T>) {
         const Vector<T> factor = load(factors + c), shift = load(shifts + c);
         for (long i = c; i < size; i += step) {
@@ -118,15 +179,17 @@ class PaddedImage {
 
  private:
   // Returns a row in whole vectors: where it is, or in `buffer`.
-  const T* read_row(const T* x, long row, long channels, long following, T* buffer) {
-    const T* from = x + row * width_ * channels;
-    if (channels == channels_) return from;
-    const long rest = (height_ - 1 - row) * width_ * channels + following;
-    unpack(from, width_, channels, channels_, rest, buffer);
+  const T* read_row(const T* x, long row, long following, T* buffer) {
+    const long row_size = width_ * layout_.channels;
+    if (layout_.is_plain()) return x + row * row_size;
+    const long rest = (height_ - 1 - row) * row_size + following;
+    layout_.read(x + row * row_size, height_ * row_size, width_, rest, buffer);
     return buffer;
   }
 
-  const long height_, width_, channels_, margin_;
+  const long height_, width_;
+  const Layout<T> layout_;
+  const long margin_;
   Buffer<T> numbers_;
 };
 

@@ -76,14 +76,18 @@ class Moments {
         });
   }
 
-  // Writes the statistics of the first `channels`.
-  void finish(long channels, double epsilon, const T* scales, const T* offsets,
-              const Statistics<T>& result) {
+  // Writes the statistics of the first `channels`, if each stands there `copies` times.
+  void finish(long channels, long copies, double epsilon, const T* scales,
+              const T* offsets, const Statistics<T>& result) {
     sums_.flush();
     for (long c = 0; c < channels; ++c) {
-      finish_statistics(c, sums_.total(0, c), sums_.total(1, c),
-                        double(count_) / channels_, epsilon, scales[c], offsets[c],
-                        result);
+      double sum = 0, squares = 0;
+      for (long copy = 0; copy < copies; ++copy) {
+        sum += sums_.total(0, copy * channels + c);
+        squares += sums_.total(1, copy * channels + c);
+      }
+      finish_statistics(c, sum, squares, double(count_) / channels_ * copies, epsilon,
+                        scales[c], offsets[c], result);
     }
   }
 

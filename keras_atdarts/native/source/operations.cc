@@ -162,8 +162,8 @@ class Stage {
     const auto moments = run_stage(shape, sources, numbers<T>(depthwise),
                                    numbers<T>(pointwise), results);
     for (long edge = 0; edge < shape.edges; ++edge) {
-      moments[edge]->finish(shape.filters, epsilon_, scale.of(edge), offset.of(edge),
-                            statistics.of(edge, edge));
+      moments[edge]->finish(shape.filters, shape.group<T>(), epsilon_, scale.of(edge),
+                            offset.of(edge), statistics.of(edge, edge));
     }
   }
 
@@ -253,7 +253,7 @@ class Normalize {
       if (has_statistics_) {
         Moments<T> moments(channels);
         moments.add(numbers<T>(inputs[row]), count(sizes));
-        moments.finish(channels, epsilon_, scale.of(row), offset.of(row), result);
+        moments.finish(channels, 1, epsilon_, scale.of(row), offset.of(row), result);
       } else {
         neutral_statistics(channels, scale.of(row), offset.of(row), result);
       }

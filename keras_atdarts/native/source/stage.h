@@ -20,6 +20,25 @@ struct StageShape {
   long kernel_size;  // 0: there is no depthwise convolution.
   long strides, dilation;
 
+  // How many images are worked on side by side, see `Layout`.
+  template <typename T>
+  long group() const {
+    long group = 1;
+    while (2 * group * std::max(channels, filters) <= kLanes<T> &&
+           batch % (2 * group) == 0) {
+      group *= 2;
+    }
+    return group;
+  }
+  template <typename T>
+  Layout<T> layout() const {
+    return {channels, group<T>()};
+  }
+  template <typename T>
+  Layout<T> new_layout() const {
+    return {filters, group<T>()};
+  }
+
   long margin() const { return dilation * (kernel_size / 2); }
   long new_height() const { return (height + strides - 1) / strides; }
   long new_width() const { return (width + strides - 1) / strides; }
@@ -31,36 +50,45 @@ struct StageShape {
   long rows() const { return std::max<long>(1, 64 / new_width()); }
 };
 
-// An edge's kernels, in whole vectors.
+// An edge's kernels, in whole vectors: again for each image of a group, of which none
+// sees the others.
 template <typename T>
 class StageKernels {
  public:
   StageKernels(const StageShape& shape, const T* depthwise, const T* pointwise)
-      : channels(padded<T>(shape.channels)),
-        filters(padded<T>(shape.filters)),
+      : channels(shape.layout<T>().width),
+        filters(shape.new_layout<T>().width),
         depthwise(shape.kernel_size * shape.kernel_size * channels),
         turned(shape.kernel_size * shape.kernel_size * channels),
         pointwise(channels * filters),
         transposed(filters * channels) {
-    const long taps = shape.kernel_size * shape.kernel_size;
-    for (long tap = 0; tap < taps; ++tap) {
-      for (long c = 0; c < shape.channels; ++c) {
-        const T value = depthwise[tap * shape.channels + c];
-        this->depthwise[tap * channels + c] = value;
-        turned[(taps - 1 - tap) * channels + c] = value;
-      }
-    }
-    for (long c = 0; c < shape.channels; ++c) {
-      for (long f = 0; f < shape.filters; ++f) {
-        const T value = pointwise[c * shape.filters + f];
-        this->pointwise[c * filters + f] = value;
-        transposed[f * channels + c] = value;
-      }
+    for (long image = 0; image < shape.group<T>(); ++image) {
+      fill(shape, depthwise, pointwise, image * shape.channels, image * shape.filters);
     }
   }
 
   const long channels, filters;
   Buffer<T> depthwise, turned, pointwise, transposed;
+
+ private:
+  void fill(const StageShape& shape, const T* of_channels, const T* of_pixels,
+            long first_channel, long first_filter) {
+    const long taps = shape.kernel_size * shape.kernel_size;
+    for (long tap = 0; tap < taps; ++tap) {
+      for (long c = 0; c < shape.channels; ++c) {
+        const T value = of_channels[tap * shape.channels + c];
+        depthwise[tap * channels + first_channel + c] = value;
+        turned[(taps - 1 - tap) * channels + first_channel + c] = value;
+      }
+    }
+    for (long c = 0; c < shape.channels; ++c) {
+      for (long f = 0; f < shape.filters; ++f) {
+        const T value = of_pixels[c * shape.filters + f];
+        pointwise[(first_channel + c) * filters + first_filter + f] = value;
+        transposed[(first_filter + f) * channels + first_channel + c] = value;
+      }
+    }
+  }
 };
 
 template <typename T>
@@ -86,47 +114,40 @@ struct StageTensors {
   const T* line;
 };
 
-// Reads what the depthwise convolution sees, of one image after the other.
+// Reads what the depthwise convolution sees, of one group of images after the other.
 template <typename T>
 class StageInput {
  public:
   StageInput(const StageShape& shape, const StageTensors<T>& inputs)
       : shape_(shape),
+        layout_(shape.layout<T>()),
         tensors_(inputs.tensors),
-        factors_(shape.edges * padded<T>(shape.channels)),
-        shifts_(shape.edges * padded<T>(shape.channels)),
-        image(shape.height, shape.width, shape.channels, shape.margin()) {
+        factors_(shape.edges * layout_.width),
+        shifts_(shape.edges * layout_.width),
+        image(shape.height, shape.width, layout_, shape.margin()) {
     if (!shape.reads_lines) return;
     const T* factors = inputs.line;
     const T* shifts = inputs.line + shape.edges * shape.channels;
     for (long edge = 0; edge < shape.edges; ++edge) {
-      for (long c = 0; c < shape.channels; ++c) {
-        factors_[edge * image.channels() + c] = factors[edge * shape.channels + c];
-        shifts_[edge * image.channels() + c] = shifts[edge * shape.channels + c];
+      for (long i = 0; i < layout_.group * shape.channels; ++i) {
+        const long c = edge * shape.channels + i % shape.channels;
+        factors_[edge * layout_.width + i] = factors[c];
+        shifts_[edge * layout_.width + i] = shifts[c];
       }
     }
   }
 
+  // Reads the images from `index`.
   void read(long index, long edge) {
-    if (shape_.is_shared && edge > 0) return;  // It is there already.
+    if (shape_.is_shared && edge > 0) return;  // They are there already.
     const T* x = tensors_[shape_.is_shared ? 0 : edge] + index * shape_.image();
     const long following = (shape_.batch - 1 - index) * shape_.image();
     if (shape_.reads_lines) {
-      image.read_line(x, shape_.channels, following,
-                      factors_.data() + edge * image.channels(),
-                      shifts_.data() + edge * image.channels());
+      image.read_line(x, following, factors_.data() + edge * layout_.width,
+                      shifts_.data() + edge * layout_.width);
     } else {
-      image.read(x, shape_.channels, following);
+      image.read(x, following);
     }
-  }
-
-  // Asks for what the next image has of some rows of results.
-  void prefetch(long index, long edge, long row, long end) const {
-    if (index + 1 == shape_.batch || (shape_.is_shared && edge > 0)) return;
-    const long row_size = shape_.strides * shape_.width * shape_.channels;
-    const long start = (index + 1) * shape_.image() + row * row_size;
-    atdarts::prefetch(tensors_[shape_.is_shared ? 0 : edge] + start,
-                      (end - row) * row_size);
   }
 
   // Returns what the pointwise convolution reads of some rows.
@@ -135,19 +156,20 @@ class StageInput {
     const long width = shape_.new_width();
     for (long row = begin; row < end; ++row) {
       depthwise_row(walk(), image.corner(row * shape_.strides, 0), kernel, width,
-                    result.data() + (row - begin) * width * image.channels());
+                    result.data() + (row - begin) * width * layout_.width);
     }
     return result.data();
   }
 
   Walk walk() const {
-    return {shape_.kernel_size, shape_.strides * image.channels(),
-            shape_.dilation * image.pitch(), shape_.dilation * image.channels(),
-            image.channels()};
+    return {shape_.kernel_size, shape_.strides * layout_.width,
+            shape_.dilation * image.pitch(), shape_.dilation * layout_.width,
+            layout_.width};
   }
 
  private:
   const StageShape& shape_;
+  const Layout<T> layout_;
   const std::vector<const T*>& tensors_;
   Buffer<T> factors_, shifts_;
 
@@ -167,6 +189,7 @@ MomentsOfEdges<T> run_stage(const StageShape& shape, const StageTensors<T>& inpu
   const auto kernels = read_kernels(shape, depthwise, pointwise);
   const long channels = kernels[0]->channels, filters = kernels[0]->filters;
   const long width = shape.new_width();
+  const Layout<T> layout = shape.new_layout<T>();
   StageInput<T> input(shape, inputs);
   Buffer<T> rows(shape.rows() * width * channels);
   Buffer<T> products(shape.rows() * width * filters);
@@ -174,22 +197,21 @@ MomentsOfEdges<T> run_stage(const StageShape& shape, const StageTensors<T>& inpu
   for (long edge = 0; edge < shape.edges; ++edge) {
     moments.push_back(std::make_unique<Moments<T>>(filters));
   }
-  for (long index = 0; index < shape.batch; ++index) {
+  for (long index = 0; index < shape.batch; index += layout.group) {
     for (long edge = 0; edge < shape.edges; ++edge) {
       input.read(index, edge);
       T* result = results[edge] + index * shape.new_image();
       for (long row = 0; row < shape.new_height(); row += shape.rows()) {
         const long end = std::min(row + shape.rows(), shape.new_height());
         const long pixels = (end - row) * width;
-        input.prefetch(index, edge, row, end);
         const T* x =
             input.depthwise_rows(row, end, kernels[edge]->depthwise.data(), rows);
-        product(x, kernels[edge]->pointwise.data(), pixels, shape.channels, channels,
-                filters, products.data());
+        product(x, kernels[edge]->pointwise.data(), pixels,
+                layout.group * shape.channels, channels, filters, products.data());
         moments[edge]->add(products.data(), pixels * filters);
         const long following = (shape.new_height() - end) * width * shape.filters;
-        pack(products.data(), pixels, shape.filters, filters, following,
-             result + row * width * shape.filters);
+        layout.write(products.data(), shape.new_image(), pixels, following,
+                     result + row * width * shape.filters);
       }
     }
   }
@@ -200,10 +222,10 @@ MomentsOfEdges<T> run_stage(const StageShape& shape, const StageTensors<T>& inpu
 template <typename T>
 class StageKernelGradients {
  public:
-  StageKernelGradients(const StageShape& shape, const StageKernels<T>& kernels)
+  explicit StageKernelGradients(const StageShape& shape)
       : shape_(shape),
-        channels_(kernels.channels),
-        filters_(kernels.filters),
+        channels_(shape.layout<T>().width),
+        filters_(shape.new_layout<T>().width),
         depthwise(shape.kernel_size * shape.kernel_size * channels_),
         pointwise(channels_ * filters_),
         depthwise_total_(shape.depthwise_size()),
@@ -212,8 +234,15 @@ class StageKernelGradients {
   // In double precision, image by image.
   void flush() {
     const long taps = shape_.kernel_size * shape_.kernel_size;
-    add(taps, shape_.channels, channels_, depthwise, depthwise_total_);
-    add(shape_.channels, shape_.filters, filters_, pointwise, pointwise_total_);
+    for (long image = 0; image < shape_.group<T>(); ++image) {
+      const long channel = image * shape_.channels, filter = image * shape_.filters;
+      add(depthwise.data() + channel, taps, shape_.channels, channels_,
+          depthwise_total_);
+      add(pointwise.data() + channel * filters_ + filter, shape_.channels,
+          shape_.filters, filters_, pointwise_total_);
+    }
+    depthwise.clear();
+    pointwise.clear();
   }
 
   void write(T* of_depthwise, T* of_pointwise) const {
@@ -226,14 +255,13 @@ class StageKernelGradients {
   }
 
  private:
-  static void add(long rows, long columns, long width, Buffer<T>& sums,
+  static void add(const T* sums, long rows, long columns, long width,
                   Buffer<double>& totals) {
     for (long row = 0; row < rows; ++row) {
       for (long i = 0; i < columns; ++i) {
         totals[row * columns + i] += sums[row * width + i];
       }
     }
-    sums.clear();
   }
 
   const StageShape& shape_;
@@ -262,16 +290,18 @@ class StageBackward {
         input_(shape, inputs),
         of_kernels_(of_kernels),
         kernels_(read_kernels(shape, depthwise, pointwise)),
-        channels_(kernels_[0]->channels),
-        filters_(kernels_[0]->filters),
-        of_results_(shape.rows() * shape.new_width() * shape.filters),
+        layout_(shape.layout<T>()),
+        new_layout_(shape.new_layout<T>()),
+        channels_(layout_.width),
+        filters_(new_layout_.width),
+        of_results_(shape.rows() * shape.new_width() * shape.filters * layout_.group),
         of_products_(shape.rows() * shape.new_width() * filters_),
         of_rows_(shape.rows() * shape.new_width() * channels_),
         rows_(shape.rows() * shape.new_width() * channels_),
-        spread_(shape.height, shape.width, shape.channels, shape.margin()),
+        spread_(shape.height, shape.width, layout_, shape.margin()),
         of_image_(shape.height * shape.width * channels_) {
-    for (const auto& kernels : kernels_) {
-      gradients_.push_back(std::make_unique<StageKernelGradients<T>>(shape, *kernels));
+    for (long edge = 0; edge < shape.edges; ++edge) {
+      gradients_.push_back(std::make_unique<StageKernelGradients<T>>(shape));
     }
   }
 
@@ -279,12 +309,12 @@ class StageBackward {
   // was read, as a batch norm's result if it was one.
   void run(const std::vector<const T*>& slopes, const std::vector<const T*>& results,
            const NormsOfEdges<T>& norms, const std::vector<T*>& of_tensors) {
-    for (long index = 0; index < shape_.batch; ++index) {
+    for (long index = 0; index < shape_.batch; index += layout_.group) {
       for (long edge = 0; edge < shape_.edges; ++edge) {
         const long start = index * shape_.new_image();
         const bool is_first = !shape_.is_shared || edge == 0;
         input_.read(index, edge);
-        through_products(index, edge, slopes[edge] + start, results[edge] + start,
+        through_products(edge, slopes[edge] + start, results[edge] + start,
                          *norms[edge], is_first);
         if (shape_.kernel_size > 0) through_depthwise(edge, is_first);
         if (of_kernels_) gradients_[edge]->flush();
@@ -305,20 +335,17 @@ class StageBackward {
  private:
   // From an image's results to what their products were made of; without a depthwise
   // convolution that is the image.
-  void through_products(long index, long edge, const T* slopes, const T* results,
+  void through_products(long edge, const T* slopes, const T* results,
                         const NormalizationGradient<T>& norm, bool is_first) {
     const StageKernels<T>& kernels = *kernels_[edge];
     const long width = shape_.new_width();
     for (long row = 0; row < shape_.new_height(); row += shape_.rows()) {
       const long end = std::min(row + shape_.rows(), shape_.new_height());
       const long pixels = (end - row) * width;
-      input_.prefetch(index, edge, row, end);
-      prefetch(slopes + end * width * shape_.filters, pixels * shape_.filters);
-      prefetch(results + end * width * shape_.filters, pixels * shape_.filters);
       const T* slope = of_products(norm, slopes + row * width * shape_.filters,
                                    results + row * width * shape_.filters, pixels);
-      product(slope, kernels.transposed.data(), pixels, shape_.filters, filters_,
-              channels_, of_rows_.data());
+      product(slope, kernels.transposed.data(), pixels,
+              new_layout_.group * shape_.filters, filters_, channels_, of_rows_.data());
       if (of_kernels_) {
         const T* x = input_.depthwise_rows(row, end, kernels.depthwise.data(), rows_);
         matrix_gradient(x, slope, pixels, channels_, filters_,
@@ -338,10 +365,14 @@ class StageBackward {
   // Returns the gradient of some pixels before their batch norm, in whole vectors.
   const T* of_products(const NormalizationGradient<T>& norm, const T* slopes,
                        const T* results, long pixels) {
-    norm.apply(slopes, results, pixels * shape_.filters, of_results_.data());
-    if (shape_.filters == filters_) return of_results_.data();
-    unpack(of_results_.data(), pixels, shape_.filters, filters_, 0,
-           of_products_.data());
+    const long size = pixels * shape_.filters;
+    for (long image = 0; image < new_layout_.group; ++image) {
+      const long start = image * shape_.new_image();
+      norm.apply(slopes + start, results + start, size,
+                 of_results_.data() + image * size);
+    }
+    if (new_layout_.is_plain()) return of_results_.data();
+    new_layout_.read(of_results_.data(), size, pixels, 0, of_products_.data());
     return of_products_.data();
   }
 
@@ -387,7 +418,7 @@ class StageBackward {
   void write_image(T* of_tensor) {
     const Vector<T> zero = {};
     const long row_size = shape_.width * channels_;
-    T* target = shape_.channels == channels_ ? of_tensor : of_image_.data();
+    T* target = layout_.is_plain() ? of_tensor : of_image_.data();
     for (long row = 0; row < shape_.height; ++row) {
       const T* x = input_.image.at(row, 0);
       const T* slope = of_image_.data() + row * row_size;
@@ -396,14 +427,15 @@ class StageBackward {
       }
     }
     if (target == of_tensor) return;
-    pack(target, shape_.height * shape_.width, shape_.channels, channels_, 0, of_tensor);
+    layout_.write(target, shape_.image(), shape_.height * shape_.width, 0, of_tensor);
   }
 
   const StageShape& shape_;
   StageInput<T> input_;
   const bool of_kernels_;
   const KernelsOfEdges<T> kernels_;
-  const long channels_, filters_;
+  const Layout<T> layout_, new_layout_;
+  const long channels_, filters_;  // In whole vectors, of a group.
   Buffer<T> of_results_, of_products_, of_rows_, rows_;
   PaddedImage<T> spread_;
   Buffer<T> of_image_;

@@ -39,12 +39,6 @@ inline Vector<T> relu(Vector<T> x) {
   return x < zero ? zero : x;  // Keeps nan.
 }
 
-// Asks for numbers from memory that will be read soon.
-template <typename T>
-inline void prefetch(const T* x, long count) {
-  for (long i = 0; i < count; i += kLanes<T>) __builtin_prefetch(x + i, 0, 2);
-}
-
 // Rounded up to whole vectors.
 template <typename T>
 inline long padded(long count) {
