@@ -2,6 +2,8 @@
 // are rounded up, and what is beyond the last one is zero.
 #pragma once
 
+#include <type_traits>
+
 #include "vectors.h"
 
 namespace atdarts {
@@ -147,19 +149,35 @@ void product_columns(const T* x, const T* matrix, long pixels, long depth, long 
   }
 }
 
+// Calls `function` with the first vector of some and their number, as a constant, until
+// all are done: three at once where that leaves no single one.
+template <typename Function>
+void in_blocks(long vectors, Function function) {
+  long first = 0;
+  while (first < vectors) {
+    const long left = vectors - first;
+    if (left >= 3 && left != 4) {
+      function(first, std::integral_constant<int, 3>());
+      first += 3;
+    } else if (left >= 2) {
+      function(first, std::integral_constant<int, 2>());
+      first += 2;
+    } else {
+      function(first, std::integral_constant<int, 1>());
+      first += 1;
+    }
+  }
+}
+
 // `y = x * matrix` with `x` of `(pixels, x_width)`, of which `depth` columns count, and
 // `matrix` of `(depth, y_width)`.
 template <typename T>
 void product(const T* x, const T* matrix, long pixels, long depth, long x_width,
              long y_width, T* y) {
-  const long lanes = kLanes<T>;
-  long f = 0;
-  for (; f + 2 * lanes <= y_width; f += 2 * lanes) {
-    product_columns<T, 2>(x, matrix + f, pixels, depth, x_width, y_width, y + f);
-  }
-  if (f < y_width) {
-    product_columns<T, 1>(x, matrix + f, pixels, depth, x_width, y_width, y + f);
-  }
+  in_blocks(y_width / kLanes<T>, [&](long first, auto vectors) {
+    const long f = first * kLanes<T>;
+    product_columns<T, vectors>(x, matrix + f, pixels, depth, x_width, y_width, y + f);
+  });
 }
 
 template <typename T, int C, int F>
@@ -194,22 +212,25 @@ inline void outer_block(const T* x, const T* slope, long pixels, long x_width,
 }
 
 // `gradient += transposed(x) * slope`: what `product` has as the matrix' gradient.
-// `x_width` is a multiple of eight.
 template <typename T>
-void matrix_gradient(const T* x, const T* slope, long pixels, long x_width, long y_width,
-                     T* gradient) {
-  const long lanes = kLanes<T>;
-  for (long c = 0; c < x_width; c += 8) {
-    long f = 0;
-    for (; f + 2 * lanes <= y_width; f += 2 * lanes) {
-      outer_block<T, 8, 2>(x + c, slope + f, pixels, x_width, y_width,
-                           gradient + c * y_width + f);
+void matrix_gradient(const T* x, const T* slope, long pixels, long depth, long x_width,
+                     long y_width, T* gradient) {
+  in_blocks(y_width / kLanes<T>, [&](long first, auto vectors) {
+    const long f = first * kLanes<T>;
+    long c = 0;
+    for (; c + 8 <= depth; c += 8) {
+      outer_block<T, 8, vectors>(x + c, slope + f, pixels, x_width, y_width,
+                                 gradient + c * y_width + f);
     }
-    if (f < y_width) {
-      outer_block<T, 8, 1>(x + c, slope + f, pixels, x_width, y_width,
-                           gradient + c * y_width + f);
+    for (; c + 4 <= depth; c += 4) {
+      outer_block<T, 4, vectors>(x + c, slope + f, pixels, x_width, y_width,
+                                 gradient + c * y_width + f);
     }
-  }
+    for (; c < depth; ++c) {
+      outer_block<T, 1, vectors>(x + c, slope + f, pixels, x_width, y_width,
+                                 gradient + c * y_width + f);
+    }
+  });
 }
 
 }  // namespace atdarts

@@ -348,8 +348,8 @@ class StageBackward {
               new_layout_.group * shape_.filters, filters_, channels_, of_rows_.data());
       if (of_kernels_) {
         const T* x = input_.depthwise_rows(row, end, kernels.depthwise.data(), rows_);
-        matrix_gradient(x, slope, pixels, channels_, filters_,
-                        gradients_[edge]->pointwise.data());
+        matrix_gradient(x, slope, pixels, layout_.group * shape_.channels, channels_,
+                        filters_, gradients_[edge]->pointwise.data());
       }
       if (shape_.kernel_size == 0) {
         add(of_rows_.data(), pixels * channels_, is_first,
