@@ -10,6 +10,7 @@ from setuptools import Extension
 from setuptools import setup
 
 NATIVE = pathlib.Path("keras_atdarts/native")
+OPTIONS = ["-std=gnu++17", "-O3", "-fno-math-errno", "-Wno-psabi"]
 # The libraries that keras_atdarts/native/library.py chooses from.
 LEVELS = {
     "x86_64": {"kernels_v4": "-march=x86-64-v4", "kernels_v3": "-march=x86-64-v3"},
@@ -24,7 +25,7 @@ def extension(name, target):
         sources=[str(NATIVE / "source" / "operations.cc")],
         depends=[str(path) for path in sorted((NATIVE / "source").glob("*.h"))],
         language="c++",
-        extra_compile_args=["-std=gnu++17", "-O3", "-fno-math-errno", "-Wno-psabi", target],
+        extra_compile_args=[*OPTIONS, target],
         optional=True,  # Without it, TensorFlow's kernels do.
     )
 

@@ -34,6 +34,7 @@ from keras_atdarts.runs.script import run_script
 
 # The device, and whether edges that leave one node are computed as one tensor.
 FORMULATIONS = {
+    "native": ("native", False),
     "cpu": ("cpu", False),
     "gpu": ("gpu", True),
     "gpu-edges": ("gpu", False),
@@ -90,8 +91,8 @@ def main(argv=None):
     parser.add_argument(
         "--formulation",
         choices=FORMULATIONS,
-        help="of cells: for CPUs, for GPUs, or for GPUs with every edge by itself "
-        "(that of this machine)",
+        help="of cells: for CPUs with kernels of our own, for CPUs without, for GPUs, "
+        "or for GPUs with every edge by itself (that of this machine)",
     )
     parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
     arguments = parser.parse_args(argv)

@@ -155,9 +155,6 @@ class BatchNormalization(keras.layers.Layer):
         self.affine = affine
         self.synchronized = False
         self.folded = False
-        # What XLA compiles by itself, as Keras lets it. Where it is asked for, see
-        # `devices.tensorflow_only`.
-        self.supports_jit = not devices.runs_native()
 
     def build(self, input_shape):
         channels = input_shape[-1]
@@ -193,7 +190,7 @@ class BatchNormalization(keras.layers.Layer):
         """Whether tensors or `Line`s are normalised by kernels of our own."""
         x = tensors[0]
         dtype = x.numbers.dtype if isinstance(x, native.Line) else x.dtype
-        here = training and not self.synchronized
+        here = training and not (self.synchronized or self.folded)
         return here and dtype in native.DTYPES and devices.runs_native()
 
     def convolve(self, inputs, depthwise, pointwise, weights, strides=1, dilation=1):

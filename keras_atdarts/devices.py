@@ -51,9 +51,7 @@ def formulated_for(kind, joins_edges=None):
         )
     if joins_edges is None:
         joins_edges = kind == "gpu"
-    return _with(
-        native=kind == "native", on_gpu=kind == "gpu", joins_edges=joins_edges
-    )
+    return _with(native=kind == "native", on_gpu=kind == "gpu", joins_edges=joins_edges)
 
 
 def tensorflow_only():
@@ -62,6 +60,11 @@ def tensorflow_only():
     They can be compiled by XLA, and be differentiated twice.
     """
     return _with(native=False)
+
+
+def compiled_by_xla(jit_compile):
+    """Makes graphs within the block that XLA can compile, if it is to."""
+    return tensorflow_only() if jit_compile else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -16,6 +16,8 @@ from keras_atdarts.cells import check_image_shape
 from keras_atdarts.cells import input_layer
 from keras_atdarts.classifier import AuxiliaryHead
 from keras_atdarts.classifier import Classifier
+from keras_atdarts.devices import compiled_by_xla
+from keras_atdarts.devices import on_gpu
 from keras_atdarts.drop_path import DropPath
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotype import NUM_INPUTS
@@ -54,7 +56,7 @@ def build_network(
             `without_auxiliary_head` gives the network to use after training.
 
     Returns:
-        A Functional `keras.Model` from images to logits `(batch, num_classes)`,
+        A `DerivedNetwork` from images to logits `(batch, num_classes)`,
         whose cells are Functional models as well.
 
     Raises:
@@ -95,7 +97,30 @@ def build_network(
             name="auxiliary",
         )
         outputs = {"logits": outputs, "auxiliary": head(auxiliary_input)}
-    return keras.Model(images, outputs, name="network")
+    return DerivedNetwork(images, outputs, name="network")
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class DerivedNetwork(keras.Model):
+    """A derived network: a Functional model that is trained by the fastest kernels."""
+
+    def compile(self, *args, jit_compile="auto", **kwargs):
+        """Does what `keras.Model.compile` does.
+
+        By itself (`jit_compile="auto"`) Keras would have XLA compile the steps, also
+        on CPUs, where its depthwise convolutions are very slow.
+        """
+        if jit_compile == "auto" and not on_gpu():
+            jit_compile = False
+        super().compile(*args, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data):
+        with compiled_by_xla(self.jit_compile):
+            return super().train_step(data)
 
 
 def without_auxiliary_head(network):
@@ -103,7 +128,7 @@ def without_auxiliary_head(network):
     outputs = network.output
     if isinstance(outputs, dict):
         outputs = outputs["logits"]
-    return keras.Model(network.input, outputs, name=network.name)
+    return DerivedNetwork(network.input, outputs, name=network.name)
 
 
 def cifar_stem(images, filters):

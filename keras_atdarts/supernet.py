@@ -4,7 +4,6 @@ Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
 """
 
-import contextlib
 import math
 
 import keras
@@ -25,8 +24,8 @@ from keras_atdarts.cells import SearchCell
 from keras_atdarts.cells import cell_plan
 from keras_atdarts.cells import check_image_shape
 from keras_atdarts.classifier import Classifier
+from keras_atdarts.devices import compiled_by_xla
 from keras_atdarts.devices import runs_native
-from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError
 from keras_atdarts.mixing import MixingWeights
 from keras_atdarts.mixing import cell_edges
@@ -348,7 +347,7 @@ class Supernet(keras.Model):
         )
 
     def train_step(self, data):
-        with tensorflow_only() if self.jit_compile else contextlib.nullcontext():
+        with compiled_by_xla(self.jit_compile):
             return self._train_step(*data)
 
     def _train_step(self, weight_batch, alpha_batch):

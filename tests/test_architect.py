@@ -9,6 +9,7 @@ from layer_checks import random_images
 from keras_atdarts import second_derivatives
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
+from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError
 from keras_atdarts.operations import operation_names
 from keras_atdarts.optimizers import SGD
@@ -97,7 +98,7 @@ def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
     alphas = [alpha.value for alpha in supernet.alphas]
     weights = [tf.convert_to_tensor(w) for w in supernet.operation_weights]
     rate = tf.cast(supernet.optimizer.learning_rate, tf.float64)
-    with tf.GradientTape() as outer:
+    with tensorflow_only(), tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(weights)
             loss, _ = supernet.loss_and_logits(batch(0), weights)

@@ -93,7 +93,8 @@ def test_nodes_are_counted_as_often_as_they_run(benchmark):
 
 def test_the_graph_of_a_step_is_counted(benchmark, tmp_path, capsys):
     output = tmp_path / "graph.json"
-    benchmark("graph").main([*SMALLEST, "--output", str(output)])
+    words = ["--formulation", "cpu", "--output", str(output)]
+    benchmark("graph").main([*SMALLEST, *words])
     counts = json.loads(output.read_text())
     kernels = counts["executed"]["kernel"]
     # Three cells with two edges of two depthwise convolutions, forward twice.

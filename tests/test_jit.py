@@ -6,7 +6,12 @@ import pytest
 import tensorflow as tf
 from layer_checks import random_images
 
+from keras_atdarts.cell_genotype import CellGenotype
+from keras_atdarts.devices import formulated_for
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotype import Genotype
+from keras_atdarts.network import build_network
+from keras_atdarts.network import without_auxiliary_head
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs.search_config import SearchConfig
 from keras_atdarts.supernet import Supernet
@@ -34,3 +39,30 @@ def test_a_compiled_step_is_the_plain_one():
 def test_xla_on_several_devices_is_refused():
     with pytest.raises(InputError, match="--jit only counts with --devices 1"):
         SearchConfig.preset("paper", jit=True, devices=2)
+
+
+def trained_network(**options):
+    """Returns a derived network after a step."""
+    keras.utils.set_random_seed(0)
+    cell = CellGenotype([[("avg_pool_3x3", 0), ("skip_connect", 1)]], concat=[2])
+    network = build_network(Genotype(cell, cell), (8, 8, 1), 3, filters=2, num_cells=3)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(SGD(0.1), loss, **options)
+    network.fit(random_images((4, 8, 8, 1)), np.arange(4) % 3, verbose=0)
+    return network
+
+
+def test_a_derived_network_is_compiled_where_it_is_asked_for():
+    expected, compiled = trained_network(), trained_network(jit_compile=True)
+    assert compiled.jit_compile and not expected.jit_compile
+    for one, other in zip(compiled.variables, expected.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_gpus_leave_it_to_keras():
+    with formulated_for("gpu"):
+        network = without_auxiliary_head(trained_network())
+        plain = keras.Model(network.input, network.output)
+        for model in (network, plain):
+            model.compile("sgd", "mse")
+        assert network.jit_compile == plain.jit_compile

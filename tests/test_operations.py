@@ -8,6 +8,7 @@ from layer_checks import random_images
 from keras_atdarts import operations
 from keras_atdarts.blocks import BatchNormalization
 from keras_atdarts.blocks import SharedInput
+from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError
 from keras_atdarts.operations import Operation
 from keras_atdarts.operations import base
@@ -133,7 +134,7 @@ def test_second_derivatives_are_those_of_differences(name, strides):
         return tape.gradient(loss, inputs, unconnected_gradients="zero")
 
     inputs = tf.constant(x)
-    with tf.GradientTape() as tape:
+    with tensorflow_only(), tf.GradientTape() as tape:
         tape.watch(inputs)
         slope = tf.reduce_sum(gradient(inputs) * direction)
     second = tape.gradient(slope, inputs, unconnected_gradients="zero")

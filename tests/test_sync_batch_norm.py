@@ -61,7 +61,8 @@ def difference(one, other):
 )
 def test_two_devices_see_the_batch_of_one(architect, recompute):
     expected = trained(1, architect, synchronized=False)
-    assert difference(trained(2, architect, recompute=recompute), expected) < 1e-12
+    # One device has kernels of its own, which add up in another order.
+    assert difference(trained(2, architect, recompute=recompute), expected) < 1e-11
 
 
 def test_without_it_each_device_sees_its_part():

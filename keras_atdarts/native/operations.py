@@ -12,6 +12,7 @@ that made it goes on from there.
 
 import tensorflow as tf
 
+from keras_atdarts.constants import constant
 from keras_atdarts.native.library import native_library
 from keras_atdarts.passes import learns_kernels
 
@@ -62,10 +63,10 @@ def stage(inputs, depthwise, pointwise, scales, offsets, epsilon, strides, dilat
         pointwise,
         scales,
         offsets,
+        constant(epsilon, scales.dtype),  # An attribute would be rounded.
         E=pointwise.shape[0],
         strides=strides,
         dilation=dilation,
-        epsilon=epsilon,
         of_kernels=learns_kernels(),
     )
     batch, height, width, _ = tensors[0].shape
@@ -104,8 +105,8 @@ def _normalize(tensors, scales, offsets, epsilon, has_statistics):
         tensors,
         scales,
         offsets,
+        constant(epsilon, scales.dtype),
         E=scales.shape[0],
-        epsilon=epsilon,
         has_statistics=has_statistics,
     )
     shape = tensors[0].shape
@@ -153,7 +154,7 @@ def with_shapes_of(tensors, models):
 def _stage_gradient(op, *slopes):
     num_tensors, num_lines, edges = map(op.get_attr, ("N", "L", "E"))
     tensors, others = op.inputs[:num_tensors], op.inputs[num_tensors:]
-    lines, (depthwise, pointwise, scales, _) = others[:num_lines], others[num_lines:]
+    lines, (depthwise, pointwise, scales, *_) = others[:num_lines], others[num_lines:]
     learns = op.get_attr("of_kernels")
     of_tensors, *of_kernels, of_scales, of_offsets = (
         native_library().atdarts_stage_gradient(
@@ -176,7 +177,7 @@ def _stage_gradient(op, *slopes):
     else:
         of_kernels = (None, None)
     # Lines have none: the tensors' gradients are those of what is normalised.
-    return [*of_tensors, *[None] * num_lines, *of_kernels, of_scales, of_offsets]
+    return [*of_tensors, *[None] * num_lines, *of_kernels, of_scales, of_offsets, None]
 
 
 @tf.RegisterGradient("AtdartsNormalize")
@@ -191,7 +192,7 @@ def _normalize_gradient(op, *slopes):
         has_statistics=op.get_attr("has_statistics"),
     )
     with_shapes_of([*of_tensors, of_scales, of_offsets], [*tensors, scales, scales])
-    return [*of_tensors, of_scales, of_offsets]
+    return [*of_tensors, of_scales, of_offsets, None]
 
 
 @tf.RegisterGradient("AtdartsSumOfLines")

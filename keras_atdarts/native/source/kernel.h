@@ -37,11 +37,6 @@ class Attributes {
     TF_OpKernelConstruction_GetAttrInt64(construction_, name, &value, status_.get());
     return value;
   }
-  float number(const char* name) {
-    float value = 0;
-    TF_OpKernelConstruction_GetAttrFloat(construction_, name, &value, status_.get());
-    return value;
-  }
   bool boolean(const char* name) {
     unsigned char value = 0;
     TF_OpKernelConstruction_GetAttrBool(construction_, name, &value, status_.get());

@@ -18,12 +18,10 @@ struct Statistics {
   T* kept_inverses;
 };
 
-// Fills in what follows from sums of numbers and of their squares.
+// Fills in what follows from mean and variance of `count` numbers.
 template <typename T>
-void finish_statistics(long channel, double sum, double squares, double count,
+void finish_statistics(long channel, double mean, double variance, double count,
                        double epsilon, T scale, T offset, const Statistics<T>& result) {
-  const double mean = sum / count;
-  const double variance = std::fmax(squares / count - mean * mean, 0.0);
   const double inverse = 1 / std::sqrt(variance + epsilon);
   result.factors[channel] = scale * inverse;
   result.shifts[channel] = offset - scale * inverse * mean;
@@ -54,25 +52,33 @@ void neutral_statistics(long channels, const T* scales, const T* offsets,
   other_line(channels, scales, offsets, result);
 }
 
-// Sums of numbers and of their squares.
+// Sums of numbers and of their squares, as distances from the mean of the first ones:
+// a variance far smaller than the mean would be lost in the squares.
 template <typename T>
 class Moments {
  public:
-  explicit Moments(long channels) : channels_(channels), sums_(channels) {}
+  explicit Moments(long channels)
+      : channels_(channels),
+        tile_(Tile::of<T>(channels)),
+        origin_(tile_.size),
+        sums_(channels) {}
 
   // `count` numbers, of which the first is the first channel's.
   void add(const T* x, long count) {
+    if (count_ == 0) set_origin(x, std::min(count, kFirst * channels_));
     count_ += count;
+    const T* const origin = origin_.data();
     sums_.add(
         count,
-        [=](long, long at, Vector<T>* terms) {
-          const Vector<T> value = load(x + at);
+        [=](long i, long at, Vector<T>* terms) {
+          const Vector<T> value = load(x + at) - load(origin + i);
           terms[0] = value;
           terms[1] = value * value;
         },
-        [=](long, long at, T* terms) {
-          terms[0] = x[at];
-          terms[1] = x[at] * x[at];
+        [=](long i, long at, T* terms) {
+          const T value = x[at] - origin[i];
+          terms[0] = value;
+          terms[1] = value * value;
         });
   }
 
@@ -80,19 +86,38 @@ class Moments {
   void finish(long channels, long copies, double epsilon, const T* scales,
               const T* offsets, const Statistics<T>& result) {
     sums_.flush();
+    const double count = double(count_) / channels_;  // Of one copy.
     for (long c = 0; c < channels; ++c) {
-      double sum = 0, squares = 0;
-      for (long copy = 0; copy < copies; ++copy) {
-        sum += sums_.total(0, copy * channels + c);
-        squares += sums_.total(1, copy * channels + c);
+      double mean = 0, variance = 0;
+      for (long i = c; i < copies * channels; i += channels) {
+        mean += mean_of(i, count) / copies;
       }
-      finish_statistics(c, sum, squares, double(count_) / channels_ * copies, epsilon,
-                        scales[c], offsets[c], result);
+      for (long i = c; i < copies * channels; i += channels) {
+        const double distance = sums_.total(0, i) / count;
+        const double within = sums_.total(1, i) / count - distance * distance;
+        const double between = mean_of(i, count) - mean;
+        variance += (std::fmax(within, 0.0) + between * between) / copies;
+      }
+      finish_statistics(c, mean, variance, count * copies, epsilon, scales[c],
+                        offsets[c], result);
     }
   }
 
  private:
+  double mean_of(long channel, double count) const {
+    return origin_[channel] + sums_.total(0, channel) / count;
+  }
+
+  void set_origin(const T* x, long count) {
+    Buffer<T> means(channels_);
+    for (long i = 0; i < count; ++i) means[i % channels_] += x[i] / (count / channels_);
+    fill_tile(tile_, means.data(), origin_.data());
+  }
+
+  static constexpr long kFirst = 16;  // Pixels.
   const long channels_;
+  const Tile tile_;
+  Buffer<T> origin_;
   long count_ = 0;
   ChannelSums<T, 2> sums_;
 };

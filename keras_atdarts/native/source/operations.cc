@@ -136,9 +136,7 @@ class StatisticsOutputs {
 template <typename T>
 class Stage {
  public:
-  explicit Stage(Attributes& attributes)
-      : shape_(stage_attributes(attributes)),
-        epsilon_(attributes.number("epsilon")) {}
+  explicit Stage(Attributes& attributes) : shape_(stage_attributes(attributes)) {}
 
   void compute(TF_OpKernelContext* context) const {
     Tensors<T> tensors(context);
@@ -146,6 +144,7 @@ class Stage {
     const auto lines = tensors.inputs(shape_.reads_lines);
     const auto *depthwise = tensors.input(), *pointwise = tensors.input();
     const auto *scales = tensors.input(), *offsets = tensors.input();
+    const auto* epsilon = tensors.input();
     if (!tensors.ok()) return;
     const StageShape shape =
         shape_of_stage(tensors, shape_, inputs, depthwise, pointwise);
@@ -162,14 +161,13 @@ class Stage {
     const auto moments = run_stage(shape, sources, numbers<T>(depthwise),
                                    numbers<T>(pointwise), results);
     for (long edge = 0; edge < shape.edges; ++edge) {
-      moments[edge]->finish(shape.filters, shape.group<T>(), epsilon_, scale.of(edge),
-                            offset.of(edge), statistics.of(edge, edge));
+      moments[edge]->finish(shape.filters, shape.group<T>(), *numbers<T>(epsilon),
+                            scale.of(edge), offset.of(edge), statistics.of(edge, edge));
     }
   }
 
  private:
   const StageShape shape_;
-  const double epsilon_;
 };
 
 template <typename T>
@@ -231,13 +229,13 @@ class Normalize {
   explicit Normalize(Attributes& attributes)
       : edges_(attributes.integer("E")),
         count_(attributes.integer("N")),
-        epsilon_(attributes.number("epsilon")),
         has_statistics_(attributes.boolean("has_statistics")) {}
 
   void compute(TF_OpKernelContext* context) const {
     Tensors<T> tensors(context);
     const auto inputs = tensors.inputs(count_);
     const auto *scales = tensors.input(), *offsets = tensors.input();
+    const auto* epsilon = tensors.input();
     if (!tensors.ok()) return;
     const auto sizes = sizes_of(inputs[0]);
     const long channels = sizes.back();
@@ -253,7 +251,8 @@ class Normalize {
       if (has_statistics_) {
         Moments<T> moments(channels);
         moments.add(numbers<T>(inputs[row]), count(sizes));
-        moments.finish(channels, 1, epsilon_, scale.of(row), offset.of(row), result);
+        moments.finish(channels, 1, *numbers<T>(epsilon), scale.of(row), offset.of(row),
+                       result);
       } else {
         neutral_statistics(channels, scale.of(row), offset.of(row), result);
       }
@@ -265,7 +264,6 @@ class Normalize {
 
  private:
   const long edges_, count_;
-  const double epsilon_;
   const bool has_statistics_;
 };
 
@@ -397,10 +395,10 @@ const bool registered = [] {
   register_operation<Stage>(
       "AtdartsStage",
       {"tensors: N * T", "lines: L * T", "depthwise: T", "pointwise: T", "scales: T",
-       "offsets: T"},
+       "offsets: T", "epsilon: T"},
       {"results: E * T", "line: T", "statistics: T", "kept: T"},
       {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int",
-       "epsilon: float", "of_kernels: bool"});
+       "of_kernels: bool"});
   register_operation<StageGradient>(
       "AtdartsStageGradient",
       {"slopes: E * T", "tensors: N * T", "lines: L * T", "depthwise: T",
@@ -410,9 +408,9 @@ const bool registered = [] {
       {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int",
        "of_kernels: bool"});
   register_operation<Normalize>(
-      "AtdartsNormalize", {"tensors: N * T", "scales: T", "offsets: T"},
+      "AtdartsNormalize", {"tensors: N * T", "scales: T", "offsets: T", "epsilon: T"},
       {"results: E * T", "line: T", "statistics: T", "kept: T"},
-      {"N: int >= 1", "E: int >= 1", "epsilon: float", "has_statistics: bool"});
+      {"N: int >= 1", "E: int >= 1", "has_statistics: bool"});
   register_operation<NormalizeGradient>(
       "AtdartsNormalizeGradient",
       {"slopes: E * T", "tensors: N * T", "scales: T", "kept: T"},

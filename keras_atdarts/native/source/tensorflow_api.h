@@ -44,8 +44,6 @@ void TF_RegisterKernelBuilder(const char* name, TF_KernelBuilder*, TF_Status*);
 
 void TF_OpKernelConstruction_GetAttrInt64(TF_OpKernelConstruction*, const char* name,
                                           int64_t*, TF_Status*);
-void TF_OpKernelConstruction_GetAttrFloat(TF_OpKernelConstruction*, const char* name,
-                                          float*, TF_Status*);
 void TF_OpKernelConstruction_GetAttrBool(TF_OpKernelConstruction*, const char* name,
                                          unsigned char*, TF_Status*);
 void TF_OpKernelConstruction_GetAttrSize(TF_OpKernelConstruction*, const char* name,
