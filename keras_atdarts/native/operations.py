@@ -5,8 +5,7 @@ writes its whole result to memory. Our kernels take one image through all of the
 while it is in the innermost cache.
 
 Nothing is normalised before it is read: what is passed on are the numbers before a
-batch norm and its line, a factor and a shift for each channel, see `Line`. Whatever
-reads a `Line` gives back the gradient of the *normalised* tensor, and the operation
+batch norm and its line, three numbers for each channel, see `Line`. Whatever reads a `Line` gives back the gradient of the *normalised* tensor, and the operation
 that made it goes on from there.
 """
 
@@ -22,10 +21,12 @@ DTYPES = (tf.float32, tf.float64)
 class Line:
     """The normalised and weighted tensor of an edge, as what it is made of.
 
+    It is `factor * (number - origin) + offset`.
+
     Args:
         numbers: Tensor `(batch, height, width, channels)`.
-        lines: Tensor `(2, num_edges, channels)`, the factors and shifts of all edges
-            that leave the same node.
+        lines: Tensor `(3, num_edges, channels)`, the factors, origins and offsets of
+            all edges that leave the same node.
         edge: Integer, which of them this is.
     """
 
@@ -116,7 +117,7 @@ def _normalize(tensors, scales, offsets, epsilon, has_statistics):
 
 def lines_of(results, line, shape):
     """Returns the `Line` of each edge, of a known shape."""
-    line.set_shape((2, len(results), shape[-1]))
+    line.set_shape((3, len(results), shape[-1]))
     for x in results:
         x.set_shape(shape)
     return [Line(x, line, edge) for edge, x in enumerate(results)]

@@ -163,15 +163,17 @@ class PaddedImage {
   }
 
   // Reads the ReLU of a line, whose numbers beyond the last channel are zero.
-  void read_line(const T* x, long following, const T* factors, const T* shifts) {
+  void read_line(const T* x, long following, const T* factors, const T* origins,
+                 const T* offsets) {
     const long size = width_ * layout_.width, step = layout_.width;
     for (long row = 0; row < height_; ++row) {
       T* to = at(row, 0);
       const T* from = read_row(x, row, following, to);
       for (long c = 0; c < step; c += kLanes<T>) {
-        const Vector<T> factor = load(factors + c), shift = load(shifts + c);
+        const Vector<T> factor = load(factors + c), origin = load(origins + c),
+                        offset = load(offsets + c);
         for (long i = c; i < size; i += step) {
-          store(to + i, relu<T>(factor * load(from + i) + shift));
+          store(to + i, relu<T>(factor * (load(from + i) - origin) + offset));
         }
       }
     }

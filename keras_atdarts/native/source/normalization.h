@@ -1,4 +1,5 @@
-// Batch normalization, kept as a line: a factor and a shift for each channel.
+// Batch normalization, kept as a line `factor * (x - origin) + offset` for each channel.
+// With `origin * factor` in one, large means would cost exactness.
 #pragma once
 
 #include <cmath>
@@ -10,8 +11,9 @@ namespace atdarts {
 // Of the channels of one tensor, in its own numbers of one kind after the other.
 template <typename T>
 struct Statistics {
-  T* factors;     // What the numbers are to be multiplied by,
-  T* shifts;      // and what is then added.
+  T* factors;     // Of the line.
+  T* origins;
+  T* offsets;
   T* means;
   T* variances;   // Unbiased.
   T* kept_means;  // For the gradient.
@@ -24,7 +26,8 @@ void finish_statistics(long channel, double mean, double variance, double count,
                        double epsilon, T scale, T offset, const Statistics<T>& result) {
   const double inverse = 1 / std::sqrt(variance + epsilon);
   result.factors[channel] = scale * inverse;
-  result.shifts[channel] = offset - scale * inverse * mean;
+  result.origins[channel] = mean;
+  result.offsets[channel] = offset;
   result.means[channel] = mean;
   result.variances[channel] = variance * (count / std::fmax(count - 1, 1.0));
   result.kept_means[channel] = mean;
@@ -37,7 +40,8 @@ void other_line(long channels, const T* scales, const T* offsets,
                 const Statistics<T>& result) {
   for (long c = 0; c < channels; ++c) {
     result.factors[c] = scales[c] * result.kept_inverses[c];
-    result.shifts[c] = offsets[c] - result.factors[c] * result.kept_means[c];
+    result.origins[c] = result.kept_means[c];
+    result.offsets[c] = offsets[c];
   }
 }
 

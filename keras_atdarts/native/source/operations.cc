@@ -120,13 +120,14 @@ template <typename T>
 class StatisticsOutputs {
  public:
   StatisticsOutputs(Tensors<T>& tensors, long lines, long rows, long channels)
-      : line_{tensors.output({2, lines, channels}), lines, channels},
+      : line_{tensors.output({3, lines, channels}), lines, channels},
         statistics_{tensors.output({2, rows, channels}), rows, channels},
         kept_{tensors.output({2, rows, channels}), rows, channels} {}
 
   Statistics<T> of(long line, long row) const {
-    return {line_.row(0, line),      line_.row(1, line), statistics_.row(0, row),
-            statistics_.row(1, row), kept_.row(0, row),  kept_.row(1, row)};
+    return {line_.row(0, line),      line_.row(1, line),      line_.row(2, line),
+            statistics_.row(0, row), statistics_.row(1, row), kept_.row(0, row),
+            kept_.row(1, row)};
   }
 
  private:
@@ -322,12 +323,15 @@ class NormalizeGradient {
   static void join(const std::vector<const T*>& slopes, const PerChannel<T>& scale,
                    long size, long channels, T* result) {
     const Tile tile = Tile::of<T>(channels);
-    Buffer<T> factors(tile.size), shifts(tile.size);
-    std::memset(result, 0, size * sizeof(T));
+    Buffer<T> factors(slopes.size() * tile.size), origins(tile.size);
+    std::vector<LineThrough<T>> lines;
     for (size_t edge = 0; edge < slopes.size(); ++edge) {
-      fill_tile(tile, scale.of(edge), factors.data());
-      add_line(slopes[edge], factors.data(), shifts.data(), size, tile.size, result);
+      T* of_edge = factors.data() + edge * tile.size;
+      fill_tile(tile, scale.of(edge), of_edge);
+      lines.push_back({slopes[edge], of_edge, origins.data()});
     }
+    std::memset(result, 0, size * sizeof(T));
+    add_lines(lines, size, tile.size, result);
   }
 
   const long edges_, count_;
@@ -356,26 +360,33 @@ class SumOfLines {
     T* result = tensors.output(sizes);
     if (!tensors.ok()) return;
     const Tile tile = Tile::of<T>(sizes.back());
-    Buffer<T> factors(count_ * tile.size), shifts(count_ * tile.size);
+    Buffer<T> factors(count_ * tile.size), origins(count_ * tile.size);
+    Buffer<T> offsets(tile.size);
     for (long i = 0; i < count_; ++i) {
       fill(tile, lines, i, factors.data() + i * tile.size,
-           shifts.data() + i * tile.size);
+           origins.data() + i * tile.size, offsets.data());
     }
     const long size = count(sizes);
     for (long start = 0; start < size; start += tile.chunk()) {
       const long numbers_now = std::min(tile.chunk(), size - start);
-      std::memset(result + start, 0, numbers_now * sizeof(T));
-      for (long i = 0; i < count_; ++i) {
-        add_line(numbers<T>(inputs[i]) + start, factors.data() + i * tile.size,
-                 shifts.data() + i * tile.size, numbers_now, tile.size,
-                 result + start);
+      for (long at = 0; at < numbers_now; at += tile.size) {
+        std::copy_n(offsets.data(), std::min(tile.size, numbers_now - at),
+                    result + start + at);
       }
+      std::vector<LineThrough<T>> lines_now;
+      for (long i = 0; i < count_; ++i) {
+        lines_now.push_back({numbers<T>(inputs[i]) + start,
+                             factors.data() + i * tile.size,
+                             origins.data() + i * tile.size});
+      }
+      add_lines(lines_now, numbers_now, tile.size, result + start);
     }
   }
 
  private:
+  // Adds the offsets to those of all that is added.
   void fill(const Tile& tile, const std::vector<TF_Tensor*>& lines, long i, T* factors,
-            T* shifts) const {
+            T* origins, T* offsets) const {
     if (line_of_[i] < 0) {
       std::fill_n(factors, tile.size, T(1));
       return;
@@ -383,7 +394,10 @@ class SumOfLines {
     const TF_Tensor* line = lines[line_of_[i]];
     const Rows<const T> rows{numbers<T>(line), TF_Dim(line, 1), tile.channels};
     fill_tile(tile, rows.row(0, row_of_[i]), factors);
-    fill_tile(tile, rows.row(1, row_of_[i]), shifts);
+    fill_tile(tile, rows.row(1, row_of_[i]), origins);
+    for (long at = 0; at < tile.size; ++at) {
+      offsets[at] += rows.row(2, row_of_[i])[at % tile.channels];
+    }
   }
 
   const long count_, lines_;

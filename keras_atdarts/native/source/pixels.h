@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <vector>
 
 #include "vectors.h"
 
@@ -34,23 +35,50 @@ void fill_tile(const Tile& tile, const T* of_channels, T* numbers) {
   for (long i = 0; i < tile.size; ++i) numbers[i] = of_channels[i % tile.channels];
 }
 
-// Adds to `y` all `factor * x + shift` of `count` numbers, which begin at a tile's
-// beginning.
+// Numbers and the line through them: `factor * (number - origin)`.
 template <typename T>
-void add_line(const T* x, const T* factors, const T* shifts, long count, long size,
-              T* y) {
-  const int lanes = kLanes<T>;
+struct LineThrough {
+  const T* numbers;
+  const T* factors;  // Tiles.
+  const T* origins;
+};
+
+// Adds N lines to `y`, of `count` numbers that begin at a tile's beginning.
+template <typename T, int N>
+void add_block(const LineThrough<T>* lines, long count, long size, T* y) {
+  LineThrough<T> own[N];  // In registers.
+  std::copy_n(lines, N, own);
   long start = 0;
   for (; start + size <= count; start += size) {
-    for (long i = 0; i < size; i += lanes) {
-      const long at = start + i;
-      store(y + at, load(y + at) + load(factors + i) * load(x + at) +
-                        load(shifts + i));
+#pragma GCC unroll 2
+    for (long i = 0; i < size; i += kLanes<T>) {
+      Vector<T> sum = {};
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) {
+        const Vector<T> distance =
+            load(own[n].numbers + start + i) - load(own[n].origins + i);
+        sum += load(own[n].factors + i) * distance;
+      }
+      store(y + start + i, load(y + start + i) + sum);
     }
   }
   for (long i = 0; start + i < count; ++i) {
-    y[start + i] += factors[i] * x[start + i] + shifts[i];
+    T sum = 0;
+    for (int n = 0; n < N; ++n) {
+      sum += own[n].factors[i] * (own[n].numbers[start + i] - own[n].origins[i]);
+    }
+    y[start + i] += sum;
   }
+}
+
+// Adds lines to `y`, some at once: sums of a few are rounded less.
+template <typename T>
+void add_lines(const std::vector<LineThrough<T>>& lines, long count, long size, T* y) {
+  const LineThrough<T>* line = lines.data();
+  const LineThrough<T>* const end = line + lines.size();
+  for (; line + 6 <= end; line += 6) add_block<T, 6>(line, count, size, y);
+  for (; line + 2 <= end; line += 2) add_block<T, 2>(line, count, size, y);
+  if (line < end) add_block<T, 1>(line, count, size, y);
 }
 
 // Adds up functions of the numbers of each channel: in short sums first, then in double

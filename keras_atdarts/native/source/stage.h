@@ -106,8 +106,8 @@ KernelsOfEdges<T> read_kernels(const StageShape& shape, const T* depthwise,
   return kernels;
 }
 
-// What a stage reads: a tensor that the edges share, or one of each, and the factors
-// and shifts of the lines if they are.
+// What a stage reads: a tensor that the edges share, or one of each, and their lines if
+// they are batch norms': factors, origins and offsets of all edges.
 template <typename T>
 struct StageTensors {
   std::vector<const T*> tensors;
@@ -123,16 +123,19 @@ class StageInput {
         layout_(shape.layout<T>()),
         tensors_(inputs.tensors),
         factors_(shape.edges * layout_.width),
-        shifts_(shape.edges * layout_.width),
+        origins_(shape.edges * layout_.width),
+        offsets_(shape.edges * layout_.width),
         image(shape.height, shape.width, layout_, shape.margin()) {
     if (!shape.reads_lines) return;
     const T* factors = inputs.line;
-    const T* shifts = inputs.line + shape.edges * shape.channels;
+    const T* origins = factors + shape.edges * shape.channels;
+    const T* offsets = origins + shape.edges * shape.channels;
     for (long edge = 0; edge < shape.edges; ++edge) {
       for (long i = 0; i < layout_.group * shape.channels; ++i) {
         const long c = edge * shape.channels + i % shape.channels;
         factors_[edge * layout_.width + i] = factors[c];
-        shifts_[edge * layout_.width + i] = shifts[c];
+        origins_[edge * layout_.width + i] = origins[c];
+        offsets_[edge * layout_.width + i] = offsets[c];
       }
     }
   }
@@ -143,8 +146,9 @@ class StageInput {
     const T* x = tensors_[shape_.is_shared ? 0 : edge] + index * shape_.image();
     const long following = (shape_.batch - 1 - index) * shape_.image();
     if (shape_.reads_lines) {
-      image.read_line(x, following, factors_.data() + edge * layout_.width,
-                      shifts_.data() + edge * layout_.width);
+      const long start = edge * layout_.width;
+      image.read_line(x, following, factors_.data() + start, origins_.data() + start,
+                      offsets_.data() + start);
     } else {
       image.read(x, following);
     }
@@ -171,7 +175,7 @@ class StageInput {
   const StageShape& shape_;
   const Layout<T> layout_;
   const std::vector<const T*>& tensors_;
-  Buffer<T> factors_, shifts_;
+  Buffer<T> factors_, origins_, offsets_;
 
  public:
   PaddedImage<T> image;
