@@ -6,7 +6,8 @@
 Takes the logits of a supernet and the gradients of one batch's loss in float32, and
 again in float64 with the same weights, and prints the length of the difference, as a
 part of the length of the exact values: the mean of some random starts, since few
-ReLUs that flip make most of it. Each side runs in a process of its own; how PyTorch is installed is said in against_torch.py.
+ReLUs that flip make most of it. Each side runs in a process of its own; how PyTorch
+is installed is said in against_torch.py.
 """
 
 import copy

@@ -228,23 +228,22 @@ class BatchNormalization(keras.layers.Layer):
 
         Args:
             tensors: List of `num_edges` tensors.
-            weights: Optional list of `num_edges` scalar tensors, in the dtype of
-                the variables, that multiply the results; if there is one tensor only,
-                of any length.
+            weights: Optional tensor `(num_edges,)`, in the dtype of the variables,
+                that multiplies the results; of any length if there is one tensor.
             training: Boolean, whether the statistics are those of the batch.
 
         Returns:
             List of tensors or `Line`s, one for each weight or tensor.
         """
         if self.runs_native(tensors, training):
-            num_results = len(tensors if weights is None else weights)
+            num_results = len(tensors) if weights is None else weights.shape[0]
             values = self._native_scales_and_offsets(weights, num_results)
             lines, statistics = native.normalize(list(tensors), *values, EPSILON)
             self._move(statistics)
             return lines
-        if weights is not None and len(weights) > len(tensors):
+        if weights is not None and weights.shape[0] > len(tensors):
             [x] = self._normalize(tensors, None, training)
-            return [tf.cast(weight, x.dtype) * x for weight in weights]
+            return [weight * x for weight in tf.unstack(tf.cast(weights, x.dtype))]
         return self._normalize(tensors, weights, training)
 
     def _native_scales_and_offsets(self, weights, num_results):
@@ -255,7 +254,7 @@ class BatchNormalization(keras.layers.Layer):
         zeros = constant(np.zeros(num_results), dtype)
         if weights is None:
             return constant(np.ones(num_results), dtype), zeros
-        return tf.stack(weights), zeros
+        return weights, zeros
 
     def _normalize(self, tensors, weights, training):
         if self.folded:
@@ -318,7 +317,7 @@ class BatchNormalization(keras.layers.Layer):
         """Returns the weights of the edges, once for each channel."""
         if weights is None:
             return None
-        weights = tf.expand_dims(tf.stack(weights), constant(1))
+        weights = tf.expand_dims(weights, constant(1))
         # A product with ones: broadcasting has a longer gradient.
         ones = np.ones((1, self.moving_statistics.shape[-1]))
         return tf.matmul(weights, constant(ones, weights.dtype))
@@ -531,8 +530,7 @@ class FactorizedReduce(EdgeLayer):
 
         Args:
             shared: The node's `SharedInput`.
-            weights: Optional list of `num_edges` scalars, see
-                `BatchNormalization`.
+            weights: Optional tensor `(num_edges,)`, see `BatchNormalization`.
             training: Boolean, as for batch norm.
 
         Returns:

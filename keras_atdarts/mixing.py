@@ -6,9 +6,11 @@ Reference:
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.blocks import SharedInput
+from keras_atdarts.constants import constant
 from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations.base import scaled
@@ -38,12 +40,11 @@ class EdgeWeights:
     float32 also under mixed precision.
 
     Args:
-        of_operations: For each operation an iterable of scalar tensors, one per
-            edge.
+        of_operations: For each operation a tensor `(num_edges,)`.
     """
 
     def __init__(self, of_operations):
-        self.of_operations = [list(weights) for weights in of_operations]
+        self.of_operations = list(map(tf.convert_to_tensor, of_operations))
 
 
 class MixingWeights:
@@ -71,19 +72,15 @@ class MixingWeights:
                 for of_node in tf.split(betas, entering_edges(num_nodes))
             ]
             weights *= tf.concat(self._shares, axis=0)
-        num_edges, num_operations = weights.shape
-        flat = tf.unstack(tf.reshape(weights, [-1]), num_edges * num_operations)
-        self._of_edge = {
-            edge: flat[i * num_operations : (i + 1) * num_operations]
-            for i, edge in enumerate(cell_edges(num_nodes))
-        }
+        # One product and one split, where slices would have long gradients.
+        sources = [source for _, source in cell_edges(num_nodes)]
+        order = np.argsort(sources, kind="stable")
+        by_source = constant(np.eye(len(sources))[order], weights.dtype) @ weights
+        self._of_sources = tf.split(by_source, np.bincount(sources), axis=0)
 
     def leaving(self, source):
         """Returns the `EdgeWeights` of the edges that leave a source."""
-        edges = [
-            weights for (_, start), weights in self._of_edge.items() if start == source
-        ]
-        return EdgeWeights(zip(*edges, strict=True))
+        return EdgeWeights(tf.unstack(self._of_sources[source], axis=1))
 
     def shares(self, node):
         """Returns the weights of the edges that enter a node; None if all are 1."""

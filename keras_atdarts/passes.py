@@ -1,24 +1,38 @@
 """Whether a graph that is being made is one in which kernels learn.
 
 The gradients of the alphas need none of the kernels' gradients. What computes both
-at once is told so.
+at once is told so, when it runs: the same function serves both.
 """
 
 import contextlib
 
-_FIXED = []  # One entry for each `kernels_fixed` that is open.
+import tensorflow as tf
+
+from keras_atdarts.constants import constant
+
+_LEARNING = []  # What the blocks that are open have set, the innermost last.
 
 
-def learns_kernels():
-    """Whether the gradients of convolutions' kernels can be asked for."""
-    return not _FIXED
+def learning_of_kernels(dtype):
+    """Returns a scalar: 0 if the gradients of kernels are not asked for."""
+    value = _LEARNING[-1] if _LEARNING else 1.0
+    return tf.cast(value, dtype) if tf.is_tensor(value) else constant(value, dtype)
 
 
 @contextlib.contextmanager
-def kernels_fixed():
-    """Within the block, kernels of our own have no gradients of what they learn."""
-    _FIXED.append(True)
+def kernels_learn(value):
+    """Within the block, a scalar says whether kernels of our own have gradients.
+
+    Args:
+        value: Float or scalar tensor, 1 or 0.
+    """
+    _LEARNING.append(value)
     try:
         yield
     finally:
-        _FIXED.pop()
+        _LEARNING.pop()
+
+
+def kernels_fixed():
+    """Within the block, kernels of our own have no gradients of what they learn."""
+    return kernels_learn(0.0)

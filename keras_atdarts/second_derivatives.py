@@ -37,16 +37,16 @@ def differentiate_twice(operation):
     """Differentiates a sum of squares by weights, and the result by its input."""
     x = tf.random.stateless_normal((2, SIZE, SIZE, FILTERS), (0, 0), dtype="float32")
     x = tf.cast(x, operation.compute_dtype)
-    weight = tf.ones((), operation.variable_dtype)
+    weights = tf.ones((1,), operation.variable_dtype)
     operation.build(x.shape)
     with tensorflow_only(), tf.GradientTape() as outer:
-        outer.watch([x, weight])
+        outer.watch([x, weights])
         with tf.GradientTape() as inner:
-            inner.watch([x, weight])
-            [y] = operation.mix(SharedInput(x), [weight], training=True)
+            inner.watch([x, weights])
+            [y] = operation.mix(SharedInput(x), weights, training=True)
             loss = tf.reduce_sum(y * y)
         watched = [x, *(v.value for v in operation.trainable_variables)]
         gradients = inner.gradient(loss, watched)
         squares = [tf.reduce_sum(g * g) for g in gradients if g is not None]
         total = tf.reduce_sum(squares)  # Of none there are none.
-    outer.gradient(total, [weight, x])
+    outer.gradient(total, [weights, x])

@@ -31,7 +31,8 @@ from keras_atdarts.mixing import MixingWeights
 from keras_atdarts.mixing import cell_edges
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
-from keras_atdarts.passes import learns_kernels
+from keras_atdarts.passes import kernels_learn
+from keras_atdarts.passes import learning_of_kernels
 from keras_atdarts.stateless import Stateless
 from keras_atdarts.stateless import Variables
 from keras_atdarts.stateless import recomputed
@@ -197,7 +198,9 @@ class Supernet(keras.Model):
             return self._connect(cell, states, alphas, training)
         function = self._stateless_cell(cell, states, traced)
         call = recomputed if self.recompute else run
-        return call(function, Variables(cell.connections), *states, *alphas)
+        learning = learning_of_kernels(self.variable_dtype)
+        variables = Variables(cell.connections)
+        return call(function, variables, learning, *states, *alphas)
 
     def _connect(self, cell, states, alphas, training):
         betas = alphas[-1] if self.edge_normalization else None
@@ -209,11 +212,12 @@ class Supernet(keras.Model):
     def _stateless_cell(self, cell, states, traced):
         """Returns the `Stateless` that does what the cell does between its states."""
         kind = cell.kind(states) if traced else cell.name
-        kind = kind, runs_native(), learns_kernels()
+        kind = kind, runs_native()
         if kind not in self._stateless_cells:
 
-            def connect(older, newer, *alphas):
-                return self._connect(cell, [older, newer], alphas, training=True)
+            def connect(learning, older, newer, *alphas):
+                with kernels_learn(learning):
+                    return self._connect(cell, [older, newer], alphas, training=True)
 
             self._stateless_cells[kind] = Stateless(
                 Variables(cell.connections), connect, traced

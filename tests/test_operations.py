@@ -78,9 +78,9 @@ def test_candidates_serve_every_edge(name, strides, size):
     operation = build_operation(name, FILTERS, strides, num_edges=3, search=True)
     x = tf.constant(random_images((4, *size, FILTERS)))
     operation.build(x.shape)
-    weights = [tf.constant(value) for value in (0.2, 0.5, 0.3)]
+    weights = tf.constant([0.2, 0.5, 0.3])
     with tf.GradientTape() as tape:
-        tape.watch([x, *weights])
+        tape.watch([x, weights])
         results = operation.mix(SharedInput(x), weights, training=True)
         loss = tf.add_n([tf.reduce_sum(y * (y + 1)) for y in results])
     assert [tuple(y.shape) for y in results] == [
@@ -90,7 +90,7 @@ def test_candidates_serve_every_edge(name, strides, size):
         assert loss == 0
         return
     variables = [weight.value for weight in operation.trainable_weights]
-    for gradient in tape.gradient(loss, [x, *weights, *variables]):
+    for gradient in tape.gradient(loss, [x, weights, *variables]):
         assert np.all(np.isfinite(gradient))
         assert np.any(np.array(gradient) != 0)
 
@@ -104,14 +104,14 @@ def test_edges_do_not_depend_on_each_other(name, strides):
     )
     x = tf.constant(random_images((4, 6, 6, FILTERS), "float64"))
     together.build(x.shape)
-    weights = [tf.constant(value, tf.float64) for value in (0.2, 0.5, 0.3)]
+    weights = tf.constant([0.2, 0.5, 0.3], tf.float64)
     expected = together.mix(SharedInput(x), weights, training=True)
     for edge, result in enumerate(expected):
         alone = build_operation(name, FILTERS, strides, search=True, dtype="float64")
         alone.build(x.shape)
         for own, shared in zip(alone.weights, together.weights, strict=True):
             own.assign(take_edge(shared.numpy(), own.shape, edge))
-        [y] = alone.mix(SharedInput(x), [weights[edge]], training=True)
+        [y] = alone.mix(SharedInput(x), weights[edge : edge + 1], training=True)
         np.testing.assert_allclose(y, result, rtol=1e-9, atol=1e-12)
 
 
@@ -125,7 +125,7 @@ def test_second_derivatives_are_those_of_differences(name, strides):
     operation.build(x.shape)
 
     def gradient(inputs):
-        weights = [tf.constant(value, tf.float64) for value in (0.2, 0.5)]
+        weights = tf.constant([0.2, 0.5], tf.float64)
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             results = operation.mix(SharedInput(inputs), weights, training=True)
@@ -195,8 +195,8 @@ def test_candidates_are_weighted_by_alpha(name):
     layer = build_operation(name, FILTERS, search=True, num_edges=1)
     x = tf.constant(random_images((4, 8, 8, FILTERS)))
     layer.build(x.shape)
-    [one] = layer.mix(SharedInput(x), [tf.constant(1.0)], training=True)
-    [half] = layer.mix(SharedInput(x), [tf.constant(0.5)], training=True)
+    [one] = layer.mix(SharedInput(x), tf.constant([1.0]), training=True)
+    [half] = layer.mix(SharedInput(x), tf.constant([0.5]), training=True)
     np.testing.assert_allclose(half, 0.5 * one, rtol=1e-5, atol=1e-6)
     if layer.normalization is not None:
         np.testing.assert_allclose(np.mean(one, axis=(0, 1, 2)), 0, atol=1e-5)

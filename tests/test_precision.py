@@ -46,7 +46,7 @@ def mixture(name, strides, dtype):
     alphas = tf.constant([0.3, 0.7])
     with tf.GradientTape() as tape:
         tape.watch(alphas)
-        weights = EdgeWeights([tf.unstack(alphas)])
+        weights = EdgeWeights([alphas])
         terms = layer(x, weights=weights, training=True)
         results = [kernels.add(of_edge) for of_edge in terms]
         loss = tf.add_n([tf.reduce_sum(tf.cast(y, "float32") ** 2) for y in results])

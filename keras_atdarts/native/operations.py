@@ -5,15 +5,16 @@ writes its whole result to memory. Our kernels take one image through all of the
 while it is in the innermost cache.
 
 Nothing is normalised before it is read: what is passed on are the numbers before a
-batch norm and its line, three numbers for each channel, see `Line`. Whatever reads a `Line` gives back the gradient of the *normalised* tensor, and the operation
-that made it goes on from there.
+batch norm and its line, three numbers for each channel, see `Line`. Whatever reads a
+`Line` gives back the gradient of the *normalised* tensor, and the operation that made
+it goes on from there.
 """
 
 import tensorflow as tf
 
 from keras_atdarts.constants import constant
 from keras_atdarts.native.library import native_library
-from keras_atdarts.passes import learns_kernels
+from keras_atdarts.passes import learning_of_kernels
 
 DTYPES = (tf.float32, tf.float64)
 
@@ -65,10 +66,10 @@ def stage(inputs, depthwise, pointwise, scales, offsets, epsilon, strides, dilat
         scales,
         offsets,
         constant(epsilon, scales.dtype),  # An attribute would be rounded.
+        learning_of_kernels(scales.dtype),
         E=pointwise.shape[0],
         strides=strides,
         dilation=dilation,
-        of_kernels=learns_kernels(),
     )
     batch, height, width, _ = tensors[0].shape
     sizes = (size and -(-size // strides) for size in (height, width))
@@ -156,29 +157,23 @@ def _stage_gradient(op, *slopes):
     num_tensors, num_lines, edges = map(op.get_attr, ("N", "L", "E"))
     tensors, others = op.inputs[:num_tensors], op.inputs[num_tensors:]
     lines, (depthwise, pointwise, scales, *_) = others[:num_lines], others[num_lines:]
-    learns = op.get_attr("of_kernels")
-    of_tensors, *of_kernels, of_scales, of_offsets = (
-        native_library().atdarts_stage_gradient(
-            slopes[:edges],
-            tensors,
-            lines,
-            depthwise,
-            pointwise,
-            scales,
-            op.outputs[:edges],
-            op.outputs[-1],
-            strides=op.get_attr("strides"),
-            dilation=op.get_attr("dilation"),
-            of_kernels=learns,
-        )
+    of_tensors, *others = native_library().atdarts_stage_gradient(
+        slopes[:edges],
+        tensors,
+        lines,
+        depthwise,
+        pointwise,
+        scales,
+        op.outputs[:edges],
+        op.outputs[-1],
+        op.inputs[-1],
+        strides=op.get_attr("strides"),
+        dilation=op.get_attr("dilation"),
     )
-    with_shapes_of([*of_tensors, of_scales, of_offsets], [*tensors, scales, scales])
-    if learns:
-        with_shapes_of(of_kernels, (depthwise, pointwise))
-    else:
-        of_kernels = (None, None)
+    with_shapes_of(of_tensors, tensors)
+    with_shapes_of(others, (depthwise, pointwise, scales, scales))
     # Lines have none: the tensors' gradients are those of what is normalised.
-    return [*of_tensors, *[None] * num_lines, *of_kernels, of_scales, of_offsets, None]
+    return [*of_tensors, *[None] * num_lines, *others, None, None]
 
 
 @tf.RegisterGradient("AtdartsNormalize")

@@ -62,8 +62,7 @@ class AttentionOperation(Operation):
 
         Args:
             tensors: List of one tensor for each edge, or of one for all edges.
-            weights: Optional list of `num_edges` scalar tensors that multiply the
-                results.
+            weights: Optional tensor `(num_edges,)` that multiplies the results.
             training: Boolean, as for batch norm.
 
         Returns:

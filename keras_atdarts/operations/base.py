@@ -139,8 +139,7 @@ class Operation(EdgeLayer):
 
         Args:
             shared: `SharedInput` of the node.
-            weights: List of `num_edges` scalar tensors, the softmaxed alphas;
-                `None` for 1.
+            weights: Tensor `(num_edges,)`, the softmaxed alphas; `None` for 1.
             training: Boolean, as for batch norm.
 
         Returns:
@@ -176,16 +175,15 @@ def scaled(results, weights):
     """Multiplies results by weights; a single result serves every weight."""
     if weights is None:
         return results
+    weights = tf.unstack(tf.cast(weights, results[0].dtype))
     if len(results) == 1:
         results = results * len(weights)
-    return [
-        tf.cast(weight, x.dtype) * x for weight, x in zip(weights, results, strict=True)
-    ]
+    return [weight * x for weight, x in zip(weights, results, strict=True)]
 
 
 def scaled_terms(x, weights, training):
     """Returns `scaled([x], weights)`, in the form that is added up fastest."""
     here = training and weights is not None and devices.runs_native()
     if here and x.dtype in native.DTYPES:
-        return native.scale([x], tf.stack(weights))
+        return native.scale([x], weights)
     return scaled([x], weights)

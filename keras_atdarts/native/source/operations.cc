@@ -175,8 +175,7 @@ template <typename T>
 class StageGradient {
  public:
   explicit StageGradient(Attributes& attributes)
-      : shape_(stage_attributes(attributes)),
-        of_kernels_(attributes.boolean("of_kernels")) {}
+      : shape_(stage_attributes(attributes)) {}
 
   void compute(TF_OpKernelContext* context) const {
     Tensors<T> tensors(context);
@@ -186,7 +185,7 @@ class StageGradient {
     const auto *depthwise = tensors.input(), *pointwise = tensors.input();
     const auto* scales = tensors.input();
     const auto results = tensors.inputs(shape_.edges);
-    const auto* kept = tensors.input();
+    const auto *kept = tensors.input(), *learning = tensors.input();
     if (!tensors.ok()) return;
     const StageShape shape =
         shape_of_stage(tensors, shape_, inputs, depthwise, pointwise);
@@ -196,9 +195,8 @@ class StageGradient {
       return;
     }
     const auto of_tensors = tensors.outputs(inputs.size(), sizes_of(inputs[0]));
-    const std::vector<int64_t> none = {0};
-    T* of_depthwise = tensors.output(of_kernels_ ? sizes_of(depthwise) : none);
-    T* of_pointwise = tensors.output(of_kernels_ ? sizes_of(pointwise) : none);
+    T* of_depthwise = tensors.output(sizes_of(depthwise));
+    T* of_pointwise = tensors.output(sizes_of(pointwise));
     PerChannelGradients<T> per_channel(tensors, scales, shape.filters);
     const PerChannel<T> scale(tensors, scales, shape.edges, shape.filters);
     if (!tensors.ok()) return;
@@ -214,14 +212,13 @@ class StageGradient {
     }
     const auto sources = stage_tensors<T>(inputs, lines);
     StageBackward<T> backward(shape, sources, numbers<T>(depthwise),
-                              numbers<T>(pointwise), of_kernels_);
+                              numbers<T>(pointwise), *numbers<T>(learning) != 0);
     backward.run(numbers<T>(slopes), numbers<T>(results), norms, of_tensors);
-    if (of_kernels_) backward.write_kernels(of_depthwise, of_pointwise);
+    backward.write_kernels(of_depthwise, of_pointwise);
   }
 
  private:
   const StageShape shape_;
-  const bool of_kernels_;
 };
 
 template <typename T>
@@ -409,18 +406,16 @@ const bool registered = [] {
   register_operation<Stage>(
       "AtdartsStage",
       {"tensors: N * T", "lines: L * T", "depthwise: T", "pointwise: T", "scales: T",
-       "offsets: T", "epsilon: T"},
+       "offsets: T", "epsilon: T", "learning: T"},
       {"results: E * T", "line: T", "statistics: T", "kept: T"},
-      {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int",
-       "of_kernels: bool"});
+      {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int"});
   register_operation<StageGradient>(
       "AtdartsStageGradient",
       {"slopes: E * T", "tensors: N * T", "lines: L * T", "depthwise: T",
-       "pointwise: T", "scales: T", "results: E * T", "kept: T"},
+       "pointwise: T", "scales: T", "results: E * T", "kept: T", "learning: T"},
       {"of_tensors: N * T", "of_depthwise: T", "of_pointwise: T", "of_scales: T",
        "of_offsets: T"},
-      {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int",
-       "of_kernels: bool"});
+      {"N: int >= 1", "L: int >= 0", "E: int >= 1", "strides: int", "dilation: int"});
   register_operation<Normalize>(
       "AtdartsNormalize", {"tensors: N * T", "scales: T", "offsets: T", "epsilon: T"},
       {"results: E * T", "line: T", "statistics: T", "kept: T"},
