@@ -18,7 +18,6 @@ condition all branches count, of a loop one round.
 """
 
 import collections
-import contextlib
 import functools
 import sys
 import time
@@ -28,17 +27,9 @@ import measuring
 import tensorflow as tf
 import workloads
 
-from keras_atdarts.devices import formulated_for
 from keras_atdarts.runs import runtime
 from keras_atdarts.runs.script import run_script
 
-# The device, and whether edges that leave one node are computed as one tensor.
-FORMULATIONS = {
-    "native": ("native", False),
-    "cpu": ("cpu", False),
-    "gpu": ("gpu", True),
-    "gpu-edges": ("gpu", False),
-}
 KINDS = ("kernel", "bookkeeping", "call")
 CALLS = {
     "Case",
@@ -88,19 +79,14 @@ def main(argv=None):
     flags.add_number(parser, "--image-size", 32, "their side in pixels")
     flags.add_number(parser, "--top", 20, "types of kernels to list")
     parser.add_argument("--recompute", action="store_true", help="to save memory")
-    parser.add_argument(
-        "--formulation",
-        choices=FORMULATIONS,
-        help="of cells: for CPUs with kernels of our own, for CPUs without, for GPUs, "
-        "or for GPUs with every edge by itself (that of this machine)",
-    )
+    workloads.add_formulation_flag(parser)
     parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
     arguments = parser.parse_args(argv)
     if arguments.output:
         flags.check_writable(parser, arguments.output)
     runtime.prepare_runtime()
     started = time.perf_counter()
-    with formulation(arguments.formulation):
+    with workloads.formulation(arguments.formulation):
         function, library = trace_step(arguments)
     seconds = time.perf_counter() - started
     stored = stored_nodes(function, library)
@@ -111,13 +97,6 @@ def main(argv=None):
         content = {"stored": by_type(stored), "executed": by_type(executed)}
         content |= {"seconds": seconds, "flags": vars(arguments)}
         measuring.write_json(arguments.output, content)
-
-
-def formulation(name):
-    """Returns the context in which cells are traced, by the flag's value."""
-    if name is None:
-        return contextlib.nullcontext()
-    return formulated_for(*FORMULATIONS[name])
 
 
 def trace_step(arguments):

@@ -1,5 +1,6 @@
 """The models that the benchmarks run: compiled, with random weights and images."""
 
+import contextlib
 import time
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
+from keras_atdarts.devices import formulated_for
 from keras_atdarts.genotype import Genotype
 from keras_atdarts.network import build_network
 from keras_atdarts.optimizers import SGD
@@ -15,6 +17,13 @@ from keras_atdarts.optimizers import Adam
 from keras_atdarts.supernet import Supernet
 
 NUM_CLASSES = 10
+# The device, and whether edges that leave one node are computed as one tensor.
+FORMULATIONS = {
+    "native": ("native", False),
+    "cpu": ("cpu", False),
+    "gpu": ("gpu", True),
+    "gpu-edges": ("gpu", False),
+}
 ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
@@ -44,6 +53,23 @@ def make_supernet(arguments, image_size=32, partial_channels=1, **options):
         **options,
     )
     return supernet
+
+
+def add_formulation_flag(parser):
+    """Adds the flag that `formulation` reads."""
+    parser.add_argument(
+        "--formulation",
+        choices=FORMULATIONS,
+        help="of cells: for CPUs with kernels of our own, for CPUs without, for GPUs, "
+        "or for GPUs with every edge by itself (that of this machine)",
+    )
+
+
+def formulation(name):
+    """Returns the context in which cells are traced, by the flag's value."""
+    if name is None:
+        return contextlib.nullcontext()
+    return formulated_for(*FORMULATIONS[name])
 
 
 def make_network(genotype, filters, num_cells, image_size=32):

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts import kernels
-from keras_atdarts.blocks import BatchNormalization
+from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.blocks import uniform_initializer
 
 

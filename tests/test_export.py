@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_atdarts import export
-from keras_atdarts.blocks import BatchNormalization
+from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.errors import InputError
 from keras_atdarts.export import RawImageClassifier
 from keras_atdarts.export import export_saved_model

@@ -4,7 +4,7 @@ import pytest
 from layer_checks import random_images
 
 from keras_atdarts.attention import SpatialAttention
-from keras_atdarts.blocks import BatchNormalization
+from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.blocks import ConvBN
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN

@@ -13,13 +13,16 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 
 # From the bottom up. What stands in a row never imports a later row.
 LAYERS = (
-    ("errors", "version", "constants", "devices"),
+    ("errors", "version", "constants"),
+    ("passes",),
+    ("native",),
+    ("devices",),
     ("joined",),
     ("checks", "kernels", "staged_normalization"),
     ("cpu_normalization",),
     ("normalization",),
     ("pooling",),
-    ("depthwise",),
+    ("depthwise", "batch_normalization"),
     ("cell_genotype", "blocks", "channels"),
     ("genotype",),
     ("derive", "plots", "attention", "cell_statistics"),

@@ -21,6 +21,7 @@ from keras_atdarts.native import library
 from keras_atdarts.native import operations as native
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.passes import kernels_fixed
+from keras_atdarts.runs import runtime
 
 EPSILON = 1e-5
 needs_library = pytest.mark.skipif(
@@ -52,11 +53,14 @@ def test_each_processor_gets_what_it_can_run(monkeypatch, tmp_path):
     assert library.find_library() is None
 
 
-def test_without_the_library_tensorflow_does_it(monkeypatch):
-    monkeypatch.setattr("keras_atdarts.devices.native_library", lambda: None)
+def test_without_the_library_tensorflow_does_it(monkeypatch, capsys):
+    for module in ("devices", "runs.runtime"):
+        monkeypatch.setattr(f"keras_atdarts.{module}.native_library", lambda: None)
     assert not runs_native()
     with pytest.raises(ValueError, match="Install the package again"):
         formulated_for("native")
+    runtime.note_missing_kernels()
+    assert "apt install g++" in capsys.readouterr().err
 
 
 def normalized(x, scale, offset):

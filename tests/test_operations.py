@@ -6,7 +6,7 @@ from layer_checks import check_layer
 from layer_checks import random_images
 
 from keras_atdarts import operations
-from keras_atdarts.blocks import BatchNormalization
+from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.blocks import SharedInput
 from keras_atdarts.devices import tensorflow_only
 from keras_atdarts.errors import InputError

@@ -8,7 +8,7 @@ from layer_checks import random_images
 
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
-from keras_atdarts.blocks import synchronize_batch_normalization
+from keras_atdarts.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.errors import InputError
 from keras_atdarts.optimizers import SGD
 from keras_atdarts.runs import runtime

@@ -20,7 +20,7 @@ import sys
 import keras
 
 from keras_atdarts.accumulation import AccumulatingNetwork
-from keras_atdarts.blocks import synchronize_batch_normalization
+from keras_atdarts.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.data import load_dataset
 from keras_atdarts.drop_path import DropPathSchedule
 from keras_atdarts.evaluation import count_parameters
@@ -49,6 +49,7 @@ from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.retrain_config import RetrainConfig
 from keras_atdarts.runs.runtime import fix_randomness
+from keras_atdarts.runs.runtime import note_missing_kernels
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
@@ -74,6 +75,7 @@ def main(argv=None):
     run = workdir.RunDirectory(arguments.workdir)
     with saying_when_interrupted(run.progress), workers.together(run.progress):
         fix_randomness(config.seed, config.deterministic)
+        note_missing_kernels()
         dataset = load_dataset(
             config.dataset,
             config.data_dir,

@@ -25,7 +25,7 @@ import numpy as np
 
 from keras_atdarts.architect import FirstOrder
 from keras_atdarts.architect import SecondOrder
-from keras_atdarts.blocks import synchronize_batch_normalization
+from keras_atdarts.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.data import load_dataset
 from keras_atdarts.derive import derive_genotype
 from keras_atdarts.errors import InputError
@@ -52,6 +52,7 @@ from keras_atdarts.runs.flags import changed_flags
 from keras_atdarts.runs.flags import config_from_arguments
 from keras_atdarts.runs.flags import config_parser
 from keras_atdarts.runs.runtime import fix_randomness
+from keras_atdarts.runs.runtime import note_missing_kernels
 from keras_atdarts.runs.runtime import prepare_runtime
 from keras_atdarts.runs.runtime import set_precision
 from keras_atdarts.runs.script import command_line
@@ -126,6 +127,7 @@ def learn(config, operations, start):
         if config.order == 2 and config.hessian == "exact":
             check_second_derivatives(operations)
         fix_randomness(config.seed, config.deterministic)
+        note_missing_kernels()
         dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
         with workers.strategy.scope():
             supernet, split, steps = prepare(config, dataset)

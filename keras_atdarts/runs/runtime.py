@@ -4,11 +4,13 @@ import contextlib
 import functools
 import logging
 import os
+import sys
 
 import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.native.library import native_library
 
 
 def prepare_runtime():
@@ -30,6 +32,18 @@ def prepare_runtime():
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count())
         tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def note_missing_kernels():
+    """Says on stderr, before a long training, how it would be faster on this CPU."""
+    if tf.config.list_physical_devices("GPU") or native_library() is not None:
+        return
+    print(
+        "Note: the kernels for CPUs are not compiled, and TensorFlow's are slower. "
+        "With a C++ compiler (Debian, Ubuntu: apt install g++), install again: "
+        "pip install --force-reinstall --no-deps -e .",
+        file=sys.stderr,
+    )
 
 
 def fix_randomness(seed, deterministic):
