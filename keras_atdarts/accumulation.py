@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_atdarts.devices import compiled_by_xla
 from keras_atdarts.errors import InputError
 
 
@@ -97,6 +98,10 @@ class AccumulatingNetwork(keras.Model):
         self.parts = parts
 
     def train_step(self, data):
+        with compiled_by_xla(self.jit_compile):
+            return self._train_step(data)
+
+    def _train_step(self, data):
         inputs, labels = data
         weights = self.trainable_variables
 

@@ -94,11 +94,9 @@ class BatchNormalization(keras.layers.Layer):
         return list(map(kernels.as_tensor, self.terms(tensors, training=training)))
 
     def runs_native(self, tensors, training):
-        """Whether tensors or `Line`s are normalised by kernels of our own."""
-        x = tensors[0]
-        dtype = x.numbers.dtype if isinstance(x, native.Line) else x.dtype
+        """Whether kernels of our own normalise what is made of tensors."""
         here = training and not (self.synchronized or self.folded)
-        return here and dtype in native.DTYPES and devices.runs_native()
+        return here and tensors[0].dtype in native.DTYPES and devices.runs_native()
 
     def convolve(self, inputs, depthwise, pointwise, weights, strides=1, dilation=1):
         """Convolves and normalises in training, where `runs_native`.

@@ -261,7 +261,8 @@ class SearchCell(keras.layers.Layer):
         """Returns a node, the sum of its edges.
 
         Args:
-            terms: List of tensors whose sum is that of the weighted mixtures.
+            terms: List of what `kernels.add` takes, whose sum is that of the
+                weighted mixtures.
             rests: List of what goes past them, if anything does, edge by edge.
             shares: The weights of the edges, see `MixingWeights.shares`.
         """

@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from keras_atdarts.native.library import native_library
 
-_FORMULATION = {}  # Set by `formulated_for` and `tensorflow_only` only.
+_OPEN = []  # What the blocks that are open have set, the innermost last.
 
 
 def on_gpu():
     """Whether this process computes on GPUs."""
-    found = bool(tf.config.list_logical_devices("GPU"))
-    return _FORMULATION.get("on_gpu", found)
+    chosen = _chosen("on_gpu")
+    return bool(tf.config.list_logical_devices("GPU")) if chosen is None else chosen
 
 
 def joins_edges():
@@ -21,13 +21,16 @@ def joins_edges():
     On GPUs each launch of a kernel costs, and the kernels are then a few wide ones.
     On CPUs memory costs, which is why each edge there has tensors that fit the cache.
     """
-    return _FORMULATION.get("joins_edges", on_gpu())
+    chosen = _chosen("joins_edges")
+    return on_gpu() if chosen is None else chosen
 
 
 def runs_native():
     """Whether search cells are made of the kernels of `keras_atdarts.native`."""
-    available = not on_gpu() and native_library() is not None
-    return _FORMULATION.get("native", available)
+    chosen = _chosen("native")
+    if chosen is not None:
+        return chosen
+    return not on_gpu() and native_library() is not None
 
 
 def formulated_for(kind, joins_edges=None):
@@ -67,12 +70,19 @@ def compiled_by_xla(jit_compile):
     return tensorflow_only() if jit_compile else contextlib.nullcontext()
 
 
+def _chosen(name):
+    """Returns what the innermost block has set, or `None`."""
+    for values in reversed(_OPEN):
+        if name in values:
+            return values[name]
+    return None
+
+
 @contextlib.contextmanager
 def _with(**values):
-    earlier = dict(_FORMULATION)
-    _FORMULATION.update(values)
+    _OPEN.append(values)
     try:
         yield
     finally:
-        _FORMULATION.clear()
-        _FORMULATION.update(earlier)
+        # Not the last one: the threads of several replicas leave in any order.
+        _OPEN[:] = [each for each in _OPEN if each is not values]

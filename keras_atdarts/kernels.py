@@ -3,9 +3,9 @@
 Images are `(batch, height, width, channels)`.
 
 TensorFlow's own `"SAME"` padding is asymmetric at stride 2, where DARTS pads
-`kernel_size // 2` on every side. Everything that depends on this, or on which
-formulation is fast, is in this file, in `pooling`, `depthwise` and `normalization`;
-layers only combine it.
+`kernel_size // 2` on every side. Everything that depends on this, or on which of
+TensorFlow's formulations is fast, is in this file, in `pooling`, `depthwise` and
+`normalization`; layers combine it, or call the kernels of `native` in its place.
 """
 
 import numpy as np
@@ -149,13 +149,13 @@ class Phases:
 
 
 def add(terms):
-    """Returns the sum of tensors and of either `Phases` or `Line`s, as a tensor."""
-    if any(isinstance(term, native.Line) for term in terms):
-        return native.add(terms)
+    """Returns the sum of tensors, `Phases` and `Line`s, as a tensor."""
     phases = [term.pixels for term in terms if isinstance(term, Phases)]
     images = [term for term in terms if not isinstance(term, Phases)]
     if phases:
         images.append(from_phases(tf.add_n(phases), (0, 0)))
+    if any(isinstance(image, native.Line) for image in images):
+        return native.add(images)
     return tf.add_n(images)
 
 

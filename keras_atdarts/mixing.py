@@ -113,9 +113,9 @@ class MixedOperation(keras.layers.Layer):
 
     Output shape:
         List of `num_edges` lists of tensors
-        `(batch, ceil(height / strides), ceil(width / strides), filters)` or
-        `kernels.Phases`, whose sum is the mixture on the edge. The sum is left to
-        the node, which adds up all its edges at once.
+        `(batch, ceil(height / strides), ceil(width / strides), filters)`,
+        `kernels.Phases` or `native.Line`s, whose sum is the mixture on the edge. The
+        sum is left to the node, which adds up all its edges at once.
 
     Reference:
         Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.

@@ -107,8 +107,8 @@ class DerivedNetwork(keras.Model):
     def compile(self, *args, jit_compile="auto", **kwargs):
         """Does what `keras.Model.compile` does.
 
-        By itself (`jit_compile="auto"`) Keras would have XLA compile the steps, also
-        on CPUs, where its depthwise convolutions are very slow.
+        Without GPUs in use, XLA compiles the steps only if it is asked for
+        (`jit_compile=True`): on CPUs its depthwise convolutions are very slow.
         """
         if jit_compile == "auto" and not on_gpu():
             jit_compile = False

@@ -114,7 +114,7 @@ class Supernet(keras.Model):
         self.attention_placement = attention_placement
         self.partial_channels = partial_channels
         self.edge_normalization = edge_normalization
-        # Both decided by `compile`.
+        # Decided by `compile`, and by `learn_alphas`.
         self.recompute = False
         self._stateless_cells = {}
         self.gradient_accumulation = 1

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from layer_checks import random_images
 
+from keras_atdarts.accumulation import AccumulatingNetwork
 from keras_atdarts.cell_genotype import CellGenotype
 from keras_atdarts.devices import formulated_for
 from keras_atdarts.errors import InputError
@@ -41,19 +42,22 @@ def test_xla_on_several_devices_is_refused():
         SearchConfig.preset("paper", jit=True, devices=2)
 
 
-def trained_network(**options):
-    """Returns a derived network after a step."""
+def trained_network(parts=1, **options):
+    """Returns a derived network after a step, worked off in parts."""
     keras.utils.set_random_seed(0)
     cell = CellGenotype([[("avg_pool_3x3", 0), ("skip_connect", 1)]], concat=[2])
     network = build_network(Genotype(cell, cell), (8, 8, 1), 3, filters=2, num_cells=3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if parts > 1:
+        network = AccumulatingNetwork(network, parts)
     network.compile(SGD(0.1), loss, **options)
     network.fit(random_images((4, 8, 8, 1)), np.arange(4) % 3, verbose=0)
     return network
 
 
-def test_a_derived_network_is_compiled_where_it_is_asked_for():
-    expected, compiled = trained_network(), trained_network(jit_compile=True)
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_derived_network_is_compiled_where_it_is_asked_for(parts):
+    expected, compiled = (trained_network(parts, jit_compile=x) for x in (False, True))
     assert compiled.jit_compile and not expected.jit_compile
     for one, other in zip(compiled.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

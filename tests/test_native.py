@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 
 import numpy as np
 import pytest
@@ -36,14 +37,15 @@ def test_the_library_is_there_where_it_can_be_compiled():
 
 
 def test_each_processor_gets_what_it_can_run(monkeypatch, tmp_path):
+    ending = sysconfig.get_config_var("EXT_SUFFIX")
     for name in ("kernels_v4", "kernels_v3"):
-        (tmp_path / f"{name}.cpython.so").touch()
+        (tmp_path / f"{name}{ending}").touch()
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     monkeypatch.setattr(library.platform, "machine", lambda: "x86_64")
     best, other = library.LEVELS["x86_64"].values()
     for features, expected in (
-        (best | other, "kernels_v4.cpython.so"),
-        (other | {"sse2"}, "kernels_v3.cpython.so"),
+        (best | {"sse2"}, f"kernels_v4{ending}"),
+        (other | {"sse2"}, f"kernels_v3{ending}"),
     ):
         monkeypatch.setattr(library, "processor_features", lambda found=features: found)
         assert library.find_library().name == expected
@@ -106,8 +108,8 @@ def defined_stage(tensors, depthwise, pointwise, scales, offsets, strides, dilat
     ]
 
 
-def numbers(*shape, dtype="float64"):
-    seed = sum(shape) * len(shape)
+def numbers(*shape, seed=0, dtype="float64"):
+    """Returns random numbers, others for each seed."""
     return tf.constant(np.random.default_rng(seed).normal(size=shape), dtype)
 
 
@@ -120,7 +122,9 @@ def differentiated(function, inputs, dtype="float64"):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         results = function(*inputs)
-        probes = [numbers(*x.shape, dtype=dtype) for x in results]
+        probes = [
+            numbers(*x.shape, seed=100 + i, dtype=dtype) for i, x in enumerate(results)
+        ]
         loss = tf.add_n(
             [tf.reduce_sum(x * y) for x, y in zip(results, probes, strict=True)]
         )
@@ -162,7 +166,8 @@ def inputs_of_stage(kind, dtype="float64"):
         (edges, filters),
         (edges, filters),
     )
-    return [numbers(*shape, dtype=dtype) for shape in shapes], (strides, dilation)
+    inputs = [numbers(*shape, seed=i, dtype=dtype) for i, shape in enumerate(shapes)]
+    return inputs, (strides, dilation)
 
 
 @needs_library
@@ -183,10 +188,16 @@ def test_a_stage_of_one_tensor(kind):
 
 @needs_library
 @all_stages
-def test_a_stage_after_another(kind):
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-11), ("float32", 2e-5)]
+)
+def test_a_stage_after_another(kind, dtype, tolerance):
     """What comes in is the batch norm of another one, which is never computed."""
-    (images, *values), walk = inputs_of_stage(kind)
-    scales, offsets = (numbers(len(images), images.shape[-1]) for _ in range(2))
+    (images, *values), walk = inputs_of_stage(kind, dtype)
+    scales, offsets = (
+        numbers(len(images), images.shape[-1], seed=seed, dtype=dtype)
+        for seed in (10, 11)
+    )
 
     def by_kernels(images, scales, offsets, *values):
         tensors = tf.unstack(images)
@@ -200,7 +211,9 @@ def test_a_stage_after_another(kind):
         return defined_stage(tensors, *values, *walk)
 
     inputs = [images, scales, offsets, *values]
-    check(differentiated(by_kernels, inputs), differentiated(by_definition, inputs))
+    exact = [tf.cast(x, tf.float64) for x in inputs]
+    found = differentiated(by_kernels, inputs, dtype)
+    check(found, differentiated(by_definition, exact), tolerance)
 
 
 @needs_library
@@ -244,8 +257,8 @@ def test_a_batch_norm(shared, channels):
     images = numbers(3, 2, 5, 4, channels) * 2 + 1
     inputs = [
         images[0] if shared else images,
-        numbers(3, channels),
-        numbers(3, channels),
+        numbers(3, channels, seed=1),
+        numbers(3, channels, seed=2),
     ]
 
     def tensors_of(images):
@@ -298,7 +311,7 @@ def test_statistics_are_those_of_pytorch():
 @pytest.mark.parametrize("channels", [3, 16, 20])
 def test_sums_of_tensors_and_lines(channels):
     images = numbers(4, 2, 5, 4, channels)
-    inputs = [images, numbers(2, channels), numbers(2, channels)]
+    inputs = [images, numbers(2, channels, seed=1), numbers(2, channels, seed=2)]
 
     def by_kernels(images, scales, offsets):
         first, second, third, fourth = tf.unstack(images)
@@ -408,6 +421,23 @@ def test_fixed_kernels_change_nothing_else(cell_and_inputs):
     others = 1 + len(alphas) + len(states)
     check(fixed[:others], free[:others], tolerance=0)
     assert any(np.any(x) for x in free[others:])
+
+
+@needs_library
+def test_what_does_not_belong_together_is_refused():
+    images = numbers(2, 1, 4, 4, 3)
+    lines, _ = native.normalize(
+        tf.unstack(images), tf.ones((2,), tf.float64), tf.zeros((2,), tf.float64), 0.1
+    )
+    values = numbers(2, 3, 3, 3, 1), numbers(2, 3, 5), numbers(2, 5), numbers(2, 5)
+    with pytest.raises(ValueError, match="those of one batch norm"):
+        native.stage(lines[::-1], *values, EPSILON, 1, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="of one shape"):
+        native.normalize([images[0], images[:, 0]], *values[2:], EPSILON)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one for each edge"):
+        native.normalize(list(images) * 2, *values[2:], EPSILON)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have one shape"):
+        native.add([lines[0], images[:, 0]])
 
 
 @needs_library

@@ -35,7 +35,7 @@ def batches():
 def trained(devices, architect, synchronized=True, recompute=False):
     """Returns the supernet after one step, in float64."""
     keras.utils.set_random_seed(0)
-    operations = ("none", "skip_connect", "max_pool_3x3")
+    operations = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
     with runtime.make_strategy(devices).scope():
         supernet = Supernet(3, 2, 3, operations, num_nodes=1, dtype="float64")
         supernet.build((None, 8, 8, 1))

@@ -8,15 +8,18 @@ import ctypes
 import functools
 import pathlib
 import platform
+import sysconfig
 
 import tensorflow as tf
 
+V3 = {"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"}
+V4 = V3 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 FOLDER = pathlib.Path(__file__).parent
 # The best first: the name of the library, and what Linux says of such processors.
 LEVELS = {
     "x86_64": {
-        "kernels_v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
-        "kernels_v3": {"avx2", "fma", "bmi1", "bmi2"},
+        "kernels_v4": V4,
+        "kernels_v3": V3,
     },
     "aarch64": {"kernels_generic": set()},
 }
@@ -29,9 +32,7 @@ def native_library():
     if path is None:
         return None
     # The library calls TensorFlow without being linked to it.
-    [framework] = pathlib.Path(tf.sysconfig.get_lib()).glob(
-        "libtensorflow_framework.so*"
-    )
+    framework = pathlib.Path(tf.sysconfig.get_lib()) / "libtensorflow_framework.so.2"
     ctypes.CDLL(str(framework), mode=ctypes.RTLD_GLOBAL)
     return tf.load_op_library(str(path))
 
@@ -40,9 +41,9 @@ def find_library():
     """Returns the path of the compiled library for this processor, or `None`."""
     known = processor_features()
     for name, features in LEVELS.get(platform.machine(), {}).items():
-        paths = sorted(FOLDER.glob(f"{name}.*.so"))
-        if paths and features <= known:
-            return paths[0]
+        path = FOLDER / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+        if path.exists() and features <= known:
+            return path
     return None
 
 

@@ -55,8 +55,15 @@ def stage(inputs, depthwise, pointwise, scales, offsets, epsilon, strides, dilat
     Returns:
         A list of `Line`, and the means and unbiased variances
         `(2, num_edges, filters)`.
+
+    Raises:
+        ValueError: The lines are not those of one batch norm, in order.
     """
-    lines = [inputs[0].lines] if isinstance(inputs[0], Line) else []
+    lines = []
+    if isinstance(inputs[0], Line):
+        lines = [inputs[0].lines]
+        if any(x.lines is not lines[0] or x.edge != i for i, x in enumerate(inputs)):
+            raise ValueError("Lines must be those of one batch norm, edge by edge.")
     tensors = [x.numbers if isinstance(x, Line) else x for x in inputs]
     results, line, statistics, _ = native_library().atdarts_stage(
         tensors,

@@ -11,7 +11,7 @@ namespace atdarts {
 // How to walk over an image for a depthwise convolution.
 struct Walk {
   long kernel_size;
-  long pixel;       // From one result's first number to the next one's.
+  long pixel;       // From the window of one result to that of the next.
   long tap_row;     // From one row of the kernel to the next.
   long tap_column;  // From one column of the kernel to the next.
   long channels;    // Rounded up.
@@ -76,8 +76,8 @@ inline void depthwise_kernel_row(const Walk& walk, const T* x, const T* slope,
   for (int j = 0; j < K; ++j) store(gradient + j * walk.channels, sums[j]);
 }
 
-// Adds to the kernel's gradient what a row of pixels contributes: the inverse of
-// `depthwise_row`, whose result had the gradient `slope`.
+// Adds to the gradient of the kernel of `depthwise_row` what a row of pixels
+// contributes, whose gradient is `slope`.
 template <typename T>
 void depthwise_kernel_gradient(const Walk& walk, const T* x, const T* slope, long width,
                                T* gradient) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <initializer_list>
-#include <string>
 #include <vector>
 
 #include "tensorflow_api.h"
@@ -34,16 +33,19 @@ class Attributes {
 
   long integer(const char* name) {
     int64_t value = 0;
+    if (!status_.ok()) return value;
     TF_OpKernelConstruction_GetAttrInt64(construction_, name, &value, status_.get());
     return value;
   }
   bool boolean(const char* name) {
     unsigned char value = 0;
+    if (!status_.ok()) return value;
     TF_OpKernelConstruction_GetAttrBool(construction_, name, &value, status_.get());
     return value;
   }
   std::vector<int64_t> integers(const char* name) {
     int32_t count = 0, total = 0;
+    if (!status_.ok()) return {};
     TF_OpKernelConstruction_GetAttrSize(construction_, name, &count, &total,
                                         status_.get());
     std::vector<int64_t> values(status_.ok() ? count : 0);
@@ -72,6 +74,7 @@ class Tensors {
 
   // Of the next input.
   TF_Tensor* input() {
+    if (!ok()) return nullptr;  // The next call would forget the status.
     TF_Tensor* tensor = nullptr;
     TF_GetInput(context_, next_input_++, &tensor, status_.get());
     if (tensor != nullptr) open_.push_back(tensor);
@@ -84,6 +87,7 @@ class Tensors {
   }
   // Of the next output.
   T* output(const std::vector<int64_t>& sizes) {
+    if (!ok()) return nullptr;
     size_t bytes = sizeof(T);
     for (int64_t size : sizes) bytes *= size;
     const TF_DataType type = sizeof(T) == sizeof(float) ? TF_FLOAT : TF_DOUBLE;
@@ -100,7 +104,7 @@ class Tensors {
   }
   // The next output is the same memory as an input.
   void forward(TF_Tensor* tensor) {
-    TF_SetOutput(context_, next_output_++, tensor, status_.get());
+    if (ok()) TF_SetOutput(context_, next_output_++, tensor, status_.get());
   }
 
   bool ok() const { return status_.ok(); }
@@ -176,7 +180,9 @@ void register_operation(const char* name, std::initializer_list<const char*> inp
                         std::initializer_list<const char*> attributes) {
   Status status;
   TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
-  for (auto attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  for (auto attribute : attributes) {
+    TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  }
   TF_OpDefinitionBuilderAddAttr(definition, "T: {float, double}");
   for (auto input : inputs) TF_OpDefinitionBuilderAddInput(definition, input);
   for (auto output : outputs) TF_OpDefinitionBuilderAddOutput(definition, output);

@@ -24,6 +24,11 @@ class Normalize {
     const auto* epsilon = tensors.input();
     if (!tensors.ok()) return;
     const auto sizes = sizes_of(inputs[0]);
+    if (!tensors.expect(count_ == 1 || count_ == edges_,
+                        "`tensors` must be one, or one for each edge.") ||
+        !tensors.expect(have_sizes(inputs, sizes), "`tensors` must be of one shape.")) {
+      return;
+    }
     const long channels = sizes.back();
     for (long edge = 0; edge < edges_; ++edge) {
       tensors.forward(inputs[count_ == 1 ? 0 : edge]);
@@ -68,7 +73,7 @@ class NormalizeGradient {
     const auto *scales = tensors.input(), *kept = tensors.input();
     if (!tensors.ok()) return;
     const auto sizes = sizes_of(inputs[0]);
-    if (!tensors.expect(have_sizes(slopes, sizes),
+    if (!tensors.expect(have_sizes(slopes, sizes) && have_sizes(inputs, sizes),
                         "Gradients must have the shape of the results.")) {
       return;
     }
@@ -139,7 +144,9 @@ class SumOfLines {
     if (!tensors.ok()) return;
     const auto sizes = sizes_of(inputs[0]);
     if (!tensors.expect(have_sizes(inputs, sizes),
-                        "All that is added must have one shape.")) {
+                        "All that is added must have one shape.") ||
+        !tensors.expect(are_lines(lines, sizes.back()),
+                        "Each tensor must have its row in one of the lines.")) {
       return;
     }
     T* result = tensors.output(sizes);
@@ -169,6 +176,18 @@ class SumOfLines {
   }
 
  private:
+  bool are_lines(const std::vector<TF_Tensor*>& lines, long channels) const {
+    for (long i = 0; i < count_; ++i) {
+      if (line_of_[i] < 0) continue;
+      if (line_of_[i] >= lines_ || row_of_[i] < 0) return false;
+      const auto sizes = sizes_of(lines[line_of_[i]]);
+      if (sizes.size() != 3 || row_of_[i] >= sizes[1] || sizes[2] != channels) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   // Adds the offsets to those of all that is added.
   void fill(const Tile& tile, const std::vector<TF_Tensor*>& lines, long i, T* factors,
             T* origins, T* offsets) const {

@@ -1,4 +1,4 @@
-// Batch normalization, kept as a line `factor * (x - origin) + offset` for each channel.
+// Batch normalization, kept as a line for each channel: `factor * (x - origin) + offset`.
 // With `origin * factor` in one, large means would cost exactness.
 #pragma once
 
@@ -193,8 +193,6 @@ class NormalizationGradient {
       gradient[at + i] = factors[i] * (rest - centred * projections[i]);
     }
   }
-
-  long tile_size() const { return tile_.size; }
 
  private:
   const Tile tile_;

@@ -1,5 +1,5 @@
-// The operations that TensorFlow gets. What each means is said where Python wraps it, in
-// ../operations.py.
+// The operations that TensorFlow gets. What each means is said where Python wraps it,
+// in ../operations.py.
 
 #include "line_operations.h"
 #include "stage_operations.h"

@@ -24,9 +24,12 @@ class PerChannel {
  public:
   PerChannel(Tensors<T>& tensors, const TF_Tensor* tensor, long edges, long channels)
       : channels_(channels), numbers_(edges * channels) {
-    const long size = count(sizes_of(tensor));
-    if (!tensors.expect(size == edges || size == edges * channels,
-                        "Scales and offsets must be `(edges, channels)` or `(edges,)`.")) {
+    const std::vector<int64_t> sizes = sizes_of(tensor);
+    const long size = count(sizes);
+    if (!tensors.expect(sizes == std::vector<int64_t>{edges} ||
+                            sizes == std::vector<int64_t>{edges, channels},
+                        "Scales and offsets must be `(edges, channels)` "
+                        "or `(edges,)`.")) {
       return;
     }
     const long copies = edges * channels / size;

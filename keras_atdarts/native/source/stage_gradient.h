@@ -22,7 +22,7 @@ class StageKernelGradients {
         depthwise_total_(shape.depthwise_size()),
         pointwise_total_(shape.channels * shape.filters) {}
 
-  // In double precision, image by image.
+  // In double precision, after each group of images.
   void flush() {
     const long taps = shape_.kernel_size * shape_.kernel_size;
     for (long image = 0; image < shape_.group<T>(); ++image) {
@@ -59,7 +59,7 @@ class StageKernelGradients {
   const long channels_, filters_;
 
  public:
-  Buffer<T> depthwise, pointwise;  // Of one image.
+  Buffer<T> depthwise, pointwise;  // Of one group of images.
 
  private:
   Buffer<double> depthwise_total_, pointwise_total_;
@@ -71,7 +71,7 @@ using GradientsOfEdges = std::vector<std::unique_ptr<StageKernelGradients<T>>>;
 template <typename T>
 using NormsOfEdges = std::vector<std::unique_ptr<NormalizationGradient<T>>>;
 
-// The backward pass of `run_stage`, image by image and edge by edge.
+// The backward pass of `run_stage`, group by group of images and edge by edge.
 template <typename T>
 class StageBackward {
  public:
@@ -86,10 +86,10 @@ class StageBackward {
         channels_(layout_.width),
         filters_(new_layout_.width),
         of_results_(shape.rows() * shape.new_width() * shape.filters * layout_.group),
-        of_products_(shape.rows() * shape.new_width() * filters_),
+        packed_slopes_(shape.rows() * shape.new_width() * filters_),
         of_rows_(shape.rows() * shape.new_width() * channels_),
         rows_(shape.rows() * shape.new_width() * channels_),
-        spread_(shape.height, shape.width, layout_, shape.margin()),
+        spread_image_(shape.height, shape.width, layout_, shape.margin()),
         of_image_(shape.height * shape.width * channels_) {
     for (long edge = 0; edge < shape.edges; ++edge) {
       gradients_.push_back(std::make_unique<StageKernelGradients<T>>(shape));
@@ -163,8 +163,8 @@ class StageBackward {
                  of_results_.data() + image * size);
     }
     if (new_layout_.is_plain()) return of_results_.data();
-    new_layout_.read(of_results_.data(), size, pixels, 0, of_products_.data());
-    return of_products_.data();
+    new_layout_.read(of_results_.data(), size, pixels, 0, packed_slopes_.data());
+    return packed_slopes_.data();
   }
 
   // Puts the gradient of a row of the depthwise convolution's results where their
@@ -176,7 +176,7 @@ class StageBackward {
                                 input_.image.corner(row * shape_.strides, 0), slope,
                                 width, gradients_[edge]->depthwise.data());
     }
-    T* target = spread_.at(row * shape_.strides, 0);
+    T* target = spread_image_.at(row * shape_.strides, 0);
     const long channels = channels_, step = shape_.strides * channels;
     for (long p = 0; p < width; ++p, target += step, slope += channels) {
       for (long c = 0; c < channels; c += kLanes<T>) store(target + c, load(slope + c));
@@ -186,15 +186,16 @@ class StageBackward {
   // The image's gradient is a convolution as well, with the kernel turned around.
   void through_depthwise(long edge, bool is_first) {
     const Walk walk = {shape_.kernel_size, channels_,
-                       shape_.dilation * spread_.pitch(), shape_.dilation * channels_,
-                       channels_};
+                       shape_.dilation * spread_image_.pitch(),
+                       shape_.dilation * channels_, channels_};
     const T* kernel = kernels_[edge]->turned.data();
     for (long row = 0; row < shape_.height; ++row) {
       T* sum = of_image_.data() + row * shape_.width * channels_;
       if (is_first) {
-        depthwise_row(walk, spread_.corner(row, 0), kernel, shape_.width, sum);
+        depthwise_row(walk, spread_image_.corner(row, 0), kernel, shape_.width, sum);
       } else {
-        depthwise_row<T, true>(walk, spread_.corner(row, 0), kernel, shape_.width, sum);
+        depthwise_row<T, true>(walk, spread_image_.corner(row, 0), kernel, shape_.width,
+                               sum);
       }
     }
   }
@@ -227,8 +228,8 @@ class StageBackward {
   const KernelsOfEdges<T> kernels_;
   const Layout<T> layout_, new_layout_;
   const long channels_, filters_;  // In whole vectors, of a group.
-  Buffer<T> of_results_, of_products_, of_rows_, rows_;
-  PaddedImage<T> spread_;
+  Buffer<T> of_results_, packed_slopes_, of_rows_, rows_;
+  PaddedImage<T> spread_image_;
   Buffer<T> of_image_;
   GradientsOfEdges<T> gradients_;
 };

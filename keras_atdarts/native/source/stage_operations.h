@@ -14,7 +14,15 @@ namespace atdarts {
 template <typename T>
 StageShape shape_of_stage(Tensors<T>& tensors, StageShape shape,
                           const std::vector<TF_Tensor*>& inputs,
+                          const std::vector<TF_Tensor*>& lines,
                           const TF_Tensor* depthwise, const TF_Tensor* pointwise) {
+  const long num_inputs = inputs.size();
+  if (!tensors.expect(num_inputs == 1 || num_inputs == shape.edges,
+                      "`tensors` must be one, or one for each edge.") ||
+      !tensors.expect(shape.strides >= 1 && shape.dilation >= 1,
+                      "Strides and dilation must be at least 1.")) {
+    return shape;
+  }
   if (!tensors.expect(TF_NumDims(inputs[0]) == 4, "`tensors` must be images.") ||
       !tensors.expect(have_sizes(inputs, sizes_of(inputs[0])),
                       "`tensors` must be of one shape.") ||
@@ -28,6 +36,11 @@ StageShape shape_of_stage(Tensors<T>& tensors, StageShape shape,
   shape.channels = TF_Dim(inputs[0], 3);
   shape.filters = TF_Dim(pointwise, 2);
   shape.kernel_size = TF_Dim(depthwise, 1);
+  const std::vector<int64_t> of_lines = {3, shape.edges, shape.channels};
+  tensors.expect(have_sizes(lines, of_lines),
+                 "`lines` must be `(3, edges, channels)`.");
+  tensors.expect(shape.height > 0 && shape.width > 0 && shape.channels > 0,
+                 "`tensors` must have pixels and channels.");
   const std::vector<int64_t> of_depthwise = {shape.edges, shape.kernel_size,
                                              shape.kernel_size, shape.channels, 1};
   tensors.expect(shape.kernel_size % 2 == 1 ||
@@ -41,7 +54,7 @@ StageShape shape_of_stage(Tensors<T>& tensors, StageShape shape,
   return shape;
 }
 
-StageShape stage_attributes(Attributes& attributes) {
+inline StageShape stage_attributes(Attributes& attributes) {
   StageShape shape = {};
   shape.edges = attributes.integer("E");
   shape.is_shared = attributes.integer("N") == 1;
@@ -71,7 +84,7 @@ class Stage {
     const auto* epsilon = tensors.input();
     if (!tensors.ok()) return;
     const StageShape shape =
-        shape_of_stage(tensors, shape_, inputs, depthwise, pointwise);
+        shape_of_stage(tensors, shape_, inputs, lines, depthwise, pointwise);
     if (!tensors.ok()) return;
     const auto results =
         tensors.outputs(shape.edges, {shape.batch, shape.new_height(),
@@ -111,9 +124,11 @@ class StageGradient {
     const auto *kept = tensors.input(), *learning = tensors.input();
     if (!tensors.ok()) return;
     const StageShape shape =
-        shape_of_stage(tensors, shape_, inputs, depthwise, pointwise);
+        shape_of_stage(tensors, shape_, inputs, lines, depthwise, pointwise);
+    const std::vector<int64_t> new_sizes = {shape.batch, shape.new_height(),
+                                            shape.new_width(), shape.filters};
     if (!tensors.ok() ||
-        !tensors.expect(have_sizes(slopes, sizes_of(results[0])),
+        !tensors.expect(have_sizes(slopes, new_sizes) && have_sizes(results, new_sizes),
                         "Gradients must have the shape of the results.")) {
       return;
     }

@@ -18,7 +18,7 @@ typedef struct TF_OpKernelConstruction TF_OpKernelConstruction;
 typedef struct TF_OpKernelContext TF_OpKernelContext;
 
 typedef enum { TF_FLOAT = 1, TF_DOUBLE = 2 } TF_DataType;
-typedef enum { TF_OK = 0, TF_INVALID_ARGUMENT = 3 } TF_Code;
+enum TF_Code : int { TF_OK = 0, TF_INVALID_ARGUMENT = 3 };  // And others.
 
 TF_Status* TF_NewStatus(void);
 void TF_DeleteStatus(TF_Status*);

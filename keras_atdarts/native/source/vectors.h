@@ -61,18 +61,17 @@ class Blocks {
     for (Block& block : free_) {
       if (block.bytes != bytes) continue;
       void* memory = block.memory;
-      block = free_.back();
-      free_.pop_back();
+      free_.erase(free_.begin() + (&block - free_.data()));
       return memory;
     }
     return std::aligned_alloc(64, bytes);
   }
   void give(void* memory, size_t bytes) {
-    if (bytes >= kLarge && free_.size() < kMost) {
-      free_.push_back({memory, bytes});
-    } else {
-      std::free(memory);
-    }
+    if (bytes < kLarge) return std::free(memory);
+    free_.push_back({memory, bytes});
+    if (free_.size() <= kMost) return;
+    std::free(free_.front().memory);  // Of other sizes than now, probably.
+    free_.erase(free_.begin());
   }
 
  private:
