@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_atdarts import kernels
 from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.blocks import uniform_initializer
+from keras_atdarts.devices import tensorflow_only
 
 
 def check_reduction_ratio(reduction_ratio):
@@ -182,7 +183,8 @@ class Attention(keras.layers.Layer):
         raise NotImplementedError
 
     def call(self, inputs, training=None):
-        [gate] = self.gate([inputs], training=training)
+        with tensorflow_only():  # So that XLA can compile any model it stands in.
+            [gate] = self.gate([inputs], training=training)
         return inputs * gate
 
     def compute_output_shape(self, input_shape):

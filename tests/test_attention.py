@@ -93,3 +93,14 @@ def test_wrong_arguments_are_named():
         ChannelAttention(reduction_ratio=0)
     with pytest.raises(ValueError, match="kernel_size=4"):
         SpatialAttention(kernel_size=4)
+
+
+def test_xla_compiles_it_in_any_model():
+    layer = SpatialAttention()
+    x = tf.constant(random_images((2, 6, 5, 3)))
+    layer.build(x.shape)
+    before = layer.get_weights()
+    expected = layer(x, training=True)
+    layer.set_weights(before)
+    compiled = tf.function(lambda x: layer(x, training=True), jit_compile=True)
+    np.testing.assert_allclose(compiled(x), expected, rtol=1e-4, atol=1e-6)

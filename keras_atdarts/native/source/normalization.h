@@ -1,4 +1,4 @@
-// Batch normalization, kept as a line for each channel: `factor * (x - origin) + offset`.
+// Batch normalization, kept as a line for each channel, `factor * (x - origin) + offset`.
 // With `origin * factor` in one, large means would cost exactness.
 #pragma once
 
