@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from layer_checks import check_layer
 from layer_checks import random_images
 

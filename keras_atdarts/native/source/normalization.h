@@ -1,5 +1,6 @@
-// Batch normalization, kept as a line for each channel, `factor * (x - origin) + offset`.
-// With `origin * factor` in one, large means would cost exactness.
+// Batch normalization, kept as a line for each channel:
+// `factor * (x - origin) + offset`. With `origin * factor` in one, large means would
+// cost exactness.
 #pragma once
 
 #include <cmath>
