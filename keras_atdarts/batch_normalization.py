@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts import devices
 from keras_atdarts import kernels
 from keras_atdarts import normalization
 from keras_atdarts.constants import constant
+from keras_atdarts.devices import computes_natively
 from keras_atdarts.native import operations as native
 
 RATE = 0.1  # Keras would say: momentum 0.9.
@@ -95,8 +95,8 @@ class BatchNormalization(keras.layers.Layer):
 
     def runs_native(self, tensors, training):
         """Whether kernels of our own normalise what is made of tensors."""
-        here = training and not (self.synchronized or self.folded)
-        return here and tensors[0].dtype in native.DTYPES and devices.runs_native()
+        alone = not (self.synchronized or self.folded)
+        return alone and computes_natively(tensors[0], training)
 
     def convolve(self, inputs, depthwise, pointwise, weights, strides=1, dilation=1):
         """Convolves and normalises in training, where `runs_native`.

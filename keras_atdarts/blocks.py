@@ -16,25 +16,13 @@ from keras_atdarts import kernels
 from keras_atdarts import pooling
 from keras_atdarts.batch_normalization import BatchNormalization
 from keras_atdarts.joined import concat_channels
+from keras_atdarts.shapes import strided_shape
 
 
 def uniform_initializer(fan_in):
     """PyTorch's default for convolutions and dense layers, which DARTS uses."""
     limit = 1 / math.sqrt(fan_in)
     return keras.initializers.RandomUniform(-limit, limit)
-
-
-def strided_shape(shape, strides, filters):
-    """Returns the shape after symmetric padding and `strides`, of `filters` channels.
-
-    Args:
-        shape: `(batch, height, width, channels)`; unknown sizes are `None`.
-        strides: Integer, 1 or 2.
-        filters: Integer.
-    """
-    batch, *sizes, _ = shape
-    sizes = [None if size is None else -(-size // strides) for size in sizes]
-    return (batch, *sizes, filters)
 
 
 class SharedInput:

@@ -13,7 +13,6 @@ import tensorflow as tf
 from keras_atdarts import kernels
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import ReLUConvBN
-from keras_atdarts.blocks import strided_shape
 from keras_atdarts.channels import check_partial_channels
 from keras_atdarts.channels import halve
 from keras_atdarts.channels import join_channels
@@ -25,6 +24,7 @@ from keras_atdarts.genotype import NUM_INPUTS
 from keras_atdarts.mixing import MixedAttention
 from keras_atdarts.mixing import MixedOperation
 from keras_atdarts.mixing import cell_edges
+from keras_atdarts.shapes import strided_shape
 
 CELL_TYPES = ("normal", "reduction")
 STEM_MULTIPLIER = 3  # The stem's filters, in those of the first cell.

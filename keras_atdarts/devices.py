@@ -26,11 +26,16 @@ def joins_edges():
 
 
 def runs_native():
-    """Whether search cells are made of the kernels of `keras_atdarts.native`."""
+    """Whether cells are trained by the kernels of `keras_atdarts.native`."""
     chosen = _chosen("native")
     if chosen is not None:
         return chosen
     return not on_gpu() and native_library() is not None
+
+
+def computes_natively(x, training):
+    """Whether what reads a tensor is to be one of our own kernels: in training only."""
+    return bool(training) and x.dtype in (tf.float32, tf.float64) and runs_native()
 
 
 def formulated_for(kind, joins_edges=None):

@@ -15,8 +15,7 @@ import tensorflow as tf
 from keras_atdarts.constants import constant
 from keras_atdarts.native.library import native_library
 from keras_atdarts.passes import learning_of_kernels
-
-DTYPES = (tf.float32, tf.float64)
+from keras_atdarts.shapes import strided_shape
 
 
 class Line:
@@ -78,9 +77,7 @@ def stage(inputs, depthwise, pointwise, scales, offsets, epsilon, strides, dilat
         strides=strides,
         dilation=dilation,
     )
-    batch, height, width, _ = tensors[0].shape
-    sizes = (size and -(-size // strides) for size in (height, width))
-    shape = (batch, *sizes, pointwise.shape[-1])
+    shape = strided_shape(tensors[0].shape, strides, pointwise.shape[-1])
     statistics.set_shape((2, *pointwise.shape[::2]))
     return lines_of(results, line, shape), statistics
 
@@ -152,6 +149,20 @@ def add(terms):
     return result
 
 
+def pool(x, kind, strides):
+    """Pools 3x3 pixels with symmetric padding, of which an average counts nothing.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        kind: `"max"` or `"average"`.
+        strides: Integer, 1 or 2.
+    """
+    maximum = kind == "max"
+    result = native_library().atdarts_pool(x, strides=strides, maximum=maximum)
+    result.set_shape(strided_shape(x.shape, strides, x.shape[-1]))
+    return result
+
+
 def with_shapes_of(tensors, models):
     """Returns tensors that are known to have the shapes of others."""
     for x, model in zip(tensors, models, strict=True):
@@ -201,3 +212,12 @@ def _normalize_gradient(op, *slopes):
 @tf.RegisterGradient("AtdartsSumOfLines")
 def _sum_gradient(op, slope):
     return [slope] * op.get_attr("N") + [None] * op.get_attr("L")
+
+
+@tf.RegisterGradient("AtdartsPool")
+def _pool_gradient(op, slope):
+    [x] = op.inputs
+    kind = {name: op.get_attr(name) for name in ("strides", "maximum")}
+    gradient = native_library().atdarts_pool_gradient(slope, x, **kind)
+    gradient.set_shape(x.shape)
+    return gradient

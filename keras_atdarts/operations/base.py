@@ -2,15 +2,15 @@
 
 import tensorflow as tf
 
-from keras_atdarts import devices
 from keras_atdarts import kernels
 from keras_atdarts.blocks import EdgeLayer
 from keras_atdarts.blocks import FactorizedReduce
 from keras_atdarts.blocks import SharedInput
-from keras_atdarts.blocks import strided_shape
 from keras_atdarts.cell_genotype import FOLLOWED_BY
+from keras_atdarts.devices import computes_natively
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.native import operations as native
+from keras_atdarts.shapes import strided_shape
 
 _REGISTRY = {}
 
@@ -183,7 +183,6 @@ def scaled(results, weights):
 
 def scaled_terms(x, weights, training):
     """Returns `scaled([x], weights)`, in the form that is added up fastest."""
-    here = training and weights is not None and devices.runs_native()
-    if here and x.dtype in native.DTYPES:
+    if weights is not None and computes_natively(x, training):
         return native.scale([x], weights)
     return scaled([x], weights)

@@ -9,7 +9,9 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts import pooling
+from keras_atdarts.devices import computes_natively
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.native import operations as native
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
 from keras_atdarts.operations.base import scaled_terms
@@ -53,7 +55,10 @@ class Pooling(Operation):
         self.pool = pool
 
     def branches(self, shared, training):
-        return [self.POOLS[self.pool](shared.x, self.strides)]
+        x = shared.x
+        if computes_natively(x, training):
+            return [native.pool(x, self.pool, self.strides)]
+        return [self.POOLS[self.pool](x, self.strides)]
 
     def get_config(self):
         return {**super().get_config(), "pool": self.pool}

@@ -2,6 +2,7 @@
 // are rounded up, and what is beyond the last one is zero.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "vectors.h"
@@ -105,7 +106,7 @@ void depthwise_kernel_gradient(const Walk& walk, const T* x, const T* slope, lon
   }
 }
 
-template <typename T, int P, int F>
+template <typename T, int P, int F, bool kAdd>
 inline void product_block(const T* x, const T* matrix, long depth, long x_width,
                           long y_width, T* y) {
   Vector<T> sums[P][F] = {};
@@ -123,29 +124,32 @@ inline void product_block(const T* x, const T* matrix, long depth, long x_width,
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 4
-    for (int f = 0; f < F; ++f) store(y + p * y_width + f * kLanes<T>, sums[p][f]);
+    for (int f = 0; f < F; ++f) {
+      T* result = y + p * y_width + f * kLanes<T>;
+      store(result, kAdd ? Vector<T>(load(result) + sums[p][f]) : sums[p][f]);
+    }
   }
 }
 
-template <typename T, int F>
+template <typename T, int F, bool kAdd>
 void product_columns(const T* x, const T* matrix, long pixels, long depth, long x_width,
                      long y_width, T* y) {
   long p = 0;
   for (; p + 8 <= pixels; p += 8) {
-    product_block<T, 8, F>(x + p * x_width, matrix, depth, x_width, y_width,
-                           y + p * y_width);
+    product_block<T, 8, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
+                                 y + p * y_width);
   }
   for (; p + 4 <= pixels; p += 4) {
-    product_block<T, 4, F>(x + p * x_width, matrix, depth, x_width, y_width,
-                           y + p * y_width);
+    product_block<T, 4, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
+                                 y + p * y_width);
   }
   for (; p + 2 <= pixels; p += 2) {
-    product_block<T, 2, F>(x + p * x_width, matrix, depth, x_width, y_width,
-                           y + p * y_width);
+    product_block<T, 2, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
+                                 y + p * y_width);
   }
   for (; p < pixels; ++p) {
-    product_block<T, 1, F>(x + p * x_width, matrix, depth, x_width, y_width,
-                           y + p * y_width);
+    product_block<T, 1, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
+                                 y + p * y_width);
   }
 }
 
@@ -169,15 +173,28 @@ void in_blocks(long vectors, Function function) {
   }
 }
 
+constexpr long kShortProduct = 16;  // Terms that are added up before they are joined.
+
 // `y = x * matrix` with `x` of `(pixels, x_width)`, of which `depth` columns count, and
-// `matrix` of `(depth, y_width)`.
+// `matrix` of `(depth, y_width)`. Some columns at a time: sums of many numbers that are
+// sums of a few are rounded less.
 template <typename T>
 void product(const T* x, const T* matrix, long pixels, long depth, long x_width,
              long y_width, T* y) {
-  in_blocks(y_width / kLanes<T>, [&](long first, auto vectors) {
-    const long f = first * kLanes<T>;
-    product_columns<T, vectors>(x, matrix + f, pixels, depth, x_width, y_width, y + f);
-  });
+  for (long k = 0; k < depth; k += kShortProduct) {
+    const long terms = std::min(depth - k, kShortProduct);
+    in_blocks(y_width / kLanes<T>, [&](long first, auto vectors) {
+      const long f = first * kLanes<T>;
+      const T *from = x + k, *of_columns = matrix + k * y_width + f;
+      if (k == 0) {
+        product_columns<T, vectors, false>(from, of_columns, pixels, terms, x_width,
+                                           y_width, y + f);
+      } else {
+        product_columns<T, vectors, true>(from, of_columns, pixels, terms, x_width,
+                                          y_width, y + f);
+      }
+    });
+  }
 }
 
 template <typename T, int C, int F>

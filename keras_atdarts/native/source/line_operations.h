@@ -37,19 +37,20 @@ class Normalize {
     const PerChannel<T> scale(tensors, scales, edges_, channels);
     const PerChannel<T> offset(tensors, offsets, edges_, channels);
     if (!tensors.ok()) return;
+    const long edges_of_row = edges_ / count_;  // All of them, if they share a tensor.
     for (long row = 0; row < count_; ++row) {
-      const Statistics<T> result = statistics.of(row, row);
+      Distributions distributions(channels);
       if (has_statistics_) {
         Moments<T> moments(channels);
         moments.add(numbers<T>(inputs[row]), count(sizes));
-        moments.finish(channels, 1, *numbers<T>(epsilon), scale.of(row), offset.of(row),
-                       result);
-      } else {
-        neutral_statistics(channels, scale.of(row), offset.of(row), result);
+        distributions = moments.finish(channels, 1, *numbers<T>(epsilon));
       }
-    }
-    for (long edge = count_; edge < edges_; ++edge) {  // All share one tensor.
-      other_line(channels, scale.of(edge), offset.of(edge), statistics.of(edge, 0));
+      write_statistics(distributions, statistics.of(row, row));
+      for (long i = 0; i < edges_of_row; ++i) {
+        const long edge = row + i;
+        write_line(distributions, scale.of(edge), offset.of(edge),
+                   statistics.of(edge, row));
+      }
     }
   }
 

@@ -21,40 +21,37 @@ struct Statistics {
   T* kept_inverses;
 };
 
-// Fills in what follows from mean and variance of `count` numbers.
+// How the numbers of a channel are distributed; at first, those of one that is not
+// normalised.
+struct Distribution {
+  double mean = 0;
+  double variance = 1;  // Unbiased.
+  double inverse = 1;   // Of the standard deviation.
+};
+
+using Distributions = std::vector<Distribution>;  // Of all channels.
+
 template <typename T>
-void finish_statistics(long channel, double mean, double variance, double count,
-                       double epsilon, T scale, T offset, const Statistics<T>& result) {
-  const double inverse = 1 / std::sqrt(variance + epsilon);
-  result.factors[channel] = scale * inverse;
-  result.origins[channel] = mean;
-  result.offsets[channel] = offset;
-  result.means[channel] = mean;
-  result.variances[channel] = variance * (count / std::fmax(count - 1, 1.0));
-  result.kept_means[channel] = mean;
-  result.kept_inverses[channel] = inverse;
+void write_statistics(const Distributions& channels, const Statistics<T>& result) {
+  for (size_t c = 0; c < channels.size(); ++c) {
+    result.means[c] = result.kept_means[c] = channels[c].mean;
+    result.variances[c] = channels[c].variance;
+    result.kept_inverses[c] = channels[c].inverse;
+  }
 }
 
-// The line of another edge that reads the same tensor, whose statistics are known.
+// Offsets make up for what origins are rounded by, which all numbers of a channel would
+// have in common.
 template <typename T>
-void other_line(long channels, const T* scales, const T* offsets,
+void write_line(const Distributions& channels, const T* scales, const T* offsets,
                 const Statistics<T>& result) {
-  for (long c = 0; c < channels; ++c) {
-    result.factors[c] = scales[c] * result.kept_inverses[c];
-    result.origins[c] = result.kept_means[c];
-    result.offsets[c] = offsets[c];
+  for (size_t c = 0; c < channels.size(); ++c) {
+    const double mean = channels[c].mean;
+    result.factors[c] = scales[c] * channels[c].inverse;
+    result.origins[c] = mean;
+    const double rounded_by = result.origins[c] - mean;
+    result.offsets[c] = offsets[c] + result.factors[c] * rounded_by;
   }
-}
-
-// Of numbers that are not normalised.
-template <typename T>
-void neutral_statistics(long channels, const T* scales, const T* offsets,
-                        const Statistics<T>& result) {
-  for (long c = 0; c < channels; ++c) {
-    result.means[c] = result.kept_means[c] = 0;
-    result.variances[c] = result.kept_inverses[c] = 1;
-  }
-  other_line(channels, scales, offsets, result);
 }
 
 // Sums of numbers and of their squares, as distances from the mean of the first ones:
@@ -87,11 +84,12 @@ class Moments {
         });
   }
 
-  // Writes the statistics of the first `channels`, if each stands there `copies` times.
-  void finish(long channels, long copies, double epsilon, const T* scales,
-              const T* offsets, const Statistics<T>& result) {
+  // Returns how the first `channels` are distributed, if each stands there `copies`
+  // times.
+  Distributions finish(long channels, long copies, double epsilon) {
     sums_.flush();
     const double count = double(count_) / channels_;  // Of one copy.
+    Distributions result(channels);
     for (long c = 0; c < channels; ++c) {
       double mean = 0, variance = 0;
       for (long i = c; i < copies * channels; i += channels) {
@@ -103,9 +101,10 @@ class Moments {
         const double between = mean_of(i, count) - mean;
         variance += (std::fmax(within, 0.0) + between * between) / copies;
       }
-      finish_statistics(c, mean, variance, count * copies, epsilon, scales[c],
-                        offsets[c], result);
+      const double all = count * copies, unbiased = all / std::fmax(all - 1, 1.0);
+      result[c] = {mean, variance * unbiased, 1 / std::sqrt(variance + epsilon)};
     }
+    return result;
   }
 
  private:

@@ -2,6 +2,7 @@
 // in ../operations.py.
 
 #include "line_operations.h"
+#include "pool_operations.h"
 #include "stage_operations.h"
 
 namespace atdarts {
@@ -34,6 +35,10 @@ const bool registered = [] {
   register_operation<SumOfLines>(
       "AtdartsSumOfLines", {"tensors: N * T", "lines: L * T"}, {"result: T"},
       {"N: int >= 1", "L: int >= 0", "line_of: list(int)", "row_of: list(int)"});
+  register_operation<Pool>("AtdartsPool", {"images: T"}, {"result: T"},
+                           {"strides: int", "maximum: bool"});
+  register_operation<PoolGradient>("AtdartsPoolGradient", {"slopes: T", "images: T"},
+                                   {"of_images: T"}, {"strides: int", "maximum: bool"});
   return true;
 }();
 

@@ -98,8 +98,11 @@ class Stage {
     const auto moments = run_stage(shape, sources, numbers<T>(depthwise),
                                    numbers<T>(pointwise), results);
     for (long edge = 0; edge < shape.edges; ++edge) {
-      moments[edge]->finish(shape.filters, shape.group<T>(), *numbers<T>(epsilon),
-                            scale.of(edge), offset.of(edge), statistics.of(edge, edge));
+      const Distributions distributions =
+          moments[edge]->finish(shape.filters, shape.group<T>(), *numbers<T>(epsilon));
+      write_statistics(distributions, statistics.of(edge, edge));
+      write_line(distributions, scale.of(edge), offset.of(edge),
+                 statistics.of(edge, edge));
     }
   }
 
