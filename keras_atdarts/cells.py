@@ -253,8 +253,8 @@ class SearchCell(keras.layers.Layer):
                     training=training,
                 )
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
-                if source == node + 1:
-                    terms[node] = [kernels.add(terms[node])]
+                if source == node + 1:  # The last that the node reads.
+                    terms[node] = kernels.added_early(terms[node])
                 terms[node].extend(mixture)
         add_node(self.num_nodes - 1)
         return tf.concat(states[NUM_INPUTS:], axis=constant(3))

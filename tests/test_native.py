@@ -11,6 +11,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from layer_checks import random_images
+from native_checks import EPSILON
+from native_checks import as_tensors
+from native_checks import check
+from native_checks import differentiated
+from native_checks import needs_library
+from native_checks import normalized
+from native_checks import numbers
 
 from keras_atdarts.cells import SearchCell
 from keras_atdarts.devices import formulated_for
@@ -23,11 +30,6 @@ from keras_atdarts.native import operations as native
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.passes import kernels_fixed
 from keras_atdarts.runs import runtime
-
-EPSILON = 1e-5
-needs_library = pytest.mark.skipif(
-    library.find_library() is None, reason="nothing is compiled for this processor"
-)
 
 
 def test_the_library_is_there_where_it_can_be_compiled():
@@ -65,12 +67,6 @@ def test_without_the_library_tensorflow_does_it(monkeypatch, capsys):
     assert "apt install g++" in capsys.readouterr().err
 
 
-def normalized(x, scale, offset):
-    mean = tf.reduce_mean(x, axis=[0, 1, 2])
-    variance = tf.reduce_mean((x - mean) ** 2, axis=[0, 1, 2])
-    return (x - mean) / tf.sqrt(variance + EPSILON) * scale + offset
-
-
 def convolved(x, depthwise, pointwise, strides, dilation):
     """The definition of a stage before its batch norm, tap by tap."""
     x = tf.nn.relu(x)
@@ -106,37 +102,6 @@ def defined_stage(tensors, depthwise, pointwise, scales, offsets, strides, dilat
             strict=True,
         )
     ]
-
-
-def numbers(*shape, seed=0, dtype="float64"):
-    """Returns random numbers, others for each seed."""
-    return tf.constant(np.random.default_rng(seed).normal(size=shape), dtype)
-
-
-def as_tensors(lines):
-    return [native.add([line]) for line in lines]
-
-
-def differentiated(function, inputs, dtype="float64"):
-    """Returns the results of a function, and the gradients of its inputs."""
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        results = function(*inputs)
-        probes = [
-            numbers(*x.shape, seed=100 + i, dtype=dtype) for i, x in enumerate(results)
-        ]
-        loss = tf.add_n(
-            [tf.reduce_sum(x * y) for x, y in zip(results, probes, strict=True)]
-        )
-    flat = tf.nest.flatten(inputs)
-    return [*results, *tape.gradient(loss, flat, unconnected_gradients="zero")]
-
-
-def check(found, expected, tolerance=1e-11):
-    for one, other in zip(found, expected, strict=True):
-        assert one.shape == other.shape
-        scale = np.abs(other).max(initial=0) + 1e-300
-        np.testing.assert_allclose(one / scale, other / scale, atol=tolerance)
 
 
 STAGES = {
@@ -341,6 +306,21 @@ def test_float32_is_as_exact_as_it_can_be():
 
 
 @needs_library
+def test_products_of_many_channels_are_short_sums():
+    """One running sum over 256 channels would be off by twice as much."""
+    images = np.maximum(numbers(2, 16, 16, 256, dtype="float32"), 0)
+    kernel = numbers(1, 256, 16, seed=1, dtype="float32").numpy()
+    no_depthwise = tf.zeros((1, 0, 0, 256, 1))
+    ones_and_zeros = tf.ones(1), tf.zeros(1)
+    [line], _ = native.stage(
+        [images], no_depthwise, kernel, *ones_and_zeros, EPSILON, 1, 1
+    )
+    exact = images.astype("float64") @ kernel[0].astype("float64")
+    difference = np.linalg.norm(line.numbers - exact) / np.linalg.norm(exact)
+    assert difference < 1.5e-7
+
+
+@needs_library
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -488,3 +468,13 @@ def test_a_small_variance_beside_a_large_mean():
     )
     expected = images.astype("float64").var((0, 1, 2), ddof=1)
     np.testing.assert_allclose(statistics[1, 0], expected, rtol=1e-5)
+
+
+@needs_library
+def test_a_rounded_mean_moves_nothing():
+    """The mean, 100 and something, is rounded by up to 4e-6: 4e-4 deviations."""
+    noise = np.random.default_rng(0).normal(size=(8, 6, 6, 16))
+    images = tf.constant(100 + 0.01 * noise, "float32")
+    lines, _ = native.normalize([images], tf.ones(2), tf.zeros(2), EPSILON)
+    for y in as_tensors(lines):
+        np.testing.assert_allclose(tf.reduce_mean(y, [0, 1, 2]), 0, atol=1e-6)
