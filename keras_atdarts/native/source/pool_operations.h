@@ -78,7 +78,8 @@ class PoolGradient {
     T* gradient = tensors.output(sizes_of(images));
     if (!tensors.ok()) return;
     if (is_maximum_) {
-      run<MaximumPool<T>>(shape, numbers<T>(slopes), numbers<T>(images), gradient);
+      run<MaximumPoolGradient<T>>(shape, numbers<T>(slopes), numbers<T>(images),
+                                  gradient);
     } else {
       run<AveragePool<T>>(shape, numbers<T>(slopes), numbers<T>(images), gradient);
     }

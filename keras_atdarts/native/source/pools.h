@@ -34,6 +34,8 @@ class PoolRows {
     std::fill_n(numbers_.data(), (height + 2) * pitch_, margin);
   }
 
+  long pitch() const { return pitch_; }
+
   // From -1, the margin, to the height, the other one.
   T* row(long index) {
     return numbers_.data() + (index + 1) * pitch_ + padded<T>(shape_.channels);
@@ -68,94 +70,105 @@ class PoolRows {
   Buffer<T> numbers_;
 };
 
-// The largest of 3x3 pixels, in both directions one after the other. Of equal ones the
-// gradient is the first's, row by row.
+// Writes the largest of three numbers each, `step` apart from `x` on, and if wanted which
+// it was: -1, 0 or 1.
+template <typename T>
+void choose(const T* x, long step, long size, T* largest, T* choices = nullptr) {
+  const Vector<T> before = Vector<T>{} - 1, here = {}, behind = Vector<T>{} + 1;
+  for (long i = 0; i < size; i += kLanes<T>) {
+    Vector<T> most = load(x + i), choice = before;
+    const auto take_larger = [&](Vector<T> next, Vector<T> place) {
+      const auto larger = (next > most) | (next != next);  // Keeps nan.
+      most = larger ? next : most;
+      choice = larger ? place : choice;
+    };
+    take_larger(load(x + step + i), here);
+    take_larger(load(x + 2 * step + i), behind);
+    store(largest + i, most);
+    if (choices != nullptr) store(choices + i, choice);
+  }
+}
+
+// Writes the sums of the slopes of those three that have chosen each number.
+template <typename T>
+void give_back(const T* choices, const T* slopes, long step, long size, T* sums) {
+  const Vector<T> before = Vector<T>{} - 1, zero = {}, behind = Vector<T>{} + 1;
+  for (long i = 0; i < size; i += kLanes<T>) {
+    Vector<T> sum = load(choices + i) == zero ? load(slopes + i) : zero;
+    sum += load(choices + i - step) == behind ? load(slopes + i - step) : zero;
+    sum += load(choices + i + step) == before ? load(slopes + i + step) : zero;
+    store(sums + i, sum);
+  }
+}
+
+// The largest of 3x3 pixels, in both directions one after the other.
 template <typename T>
 class MaximumPool {
  public:
   explicit MaximumPool(const PoolShape& shape)
       : shape_(shape),
-        size_(shape.row()),
         x_(shape, 1, kLowest),
         of_rows_(shape, shape.height, kLowest),
-        result_(shape, 1, 0),
-        column_choices_(shape, shape.height, 0),
-        row_choices_(shape, shape.height, 0),
-        slopes_(shape, shape.height, 0),
-        of_rows_slopes_(shape, 1, 0) {}
+        result_(shape, 1, 0) {}
 
   void forward(const T* x, T* y) {
-    for (long row = 0; row < shape_.height; ++row) {
-      x_.read(x + row * shape_.row(), 0);
-      choose(x_.row(0) - shape_.channels, shape_.channels, of_rows_.row(row));
-    }
+    for (long row = 0; row < shape_.height; ++row) choose_in_row(x, row);
     for (long row = 0; row < shape_.height; row += shape_.strides) {
-      choose(of_rows_.row(row - 1), pitch(), result_.row(0));
+      choose_in_column(row);
       result_.write_strided(0, y);
       y += shape_.new_row();
     }
   }
 
+ protected:
+  void choose_in_row(const T* x, long row, T* choices = nullptr) {
+    const long step = shape_.channels;
+    x_.read(x + row * shape_.row(), 0);
+    choose(x_.row(0) - step, step, shape_.row(), of_rows_.row(row), choices);
+  }
+  void choose_in_column(long row, T* choices = nullptr) {
+    choose(of_rows_.row(row - 1), of_rows_.pitch(), shape_.row(), result_.row(0),
+           choices);
+  }
+
+  static constexpr T kLowest = -std::numeric_limits<T>::infinity();
+  const PoolShape shape_;
+  PoolRows<T> x_, of_rows_, result_;
+};
+
+// Of equal numbers the gradient is the first's, row by row.
+template <typename T>
+class MaximumPoolGradient : MaximumPool<T> {
+ public:
+  explicit MaximumPoolGradient(const PoolShape& shape)
+      : MaximumPool<T>(shape),
+        column_choices_(shape, shape.height, 0),
+        row_choices_(shape, shape.height, 0),
+        slopes_(shape, shape.height, 0),
+        row_slopes_(shape, 1, 0) {}
+
   void backward(const T* x, const T* slope, T* gradient) {
-    for (long row = 0; row < shape_.height; ++row) {
-      x_.read(x + row * shape_.row(), 0);
-      choose(x_.row(0) - shape_.channels, shape_.channels, of_rows_.row(row),
-             column_choices_.row(row));
+    const PoolShape& shape = this->shape_;
+    for (long row = 0; row < shape.height; ++row) {
+      this->choose_in_row(x, row, column_choices_.row(row));
     }
-    for (long row = 0; row < shape_.height; row += shape_.strides) {
-      choose(of_rows_.row(row - 1), pitch(), result_.row(0), row_choices_.row(row));
+    for (long row = 0; row < shape.height; row += shape.strides) {
+      this->choose_in_column(row, row_choices_.row(row));
       slopes_.read_strided(slope, row);
-      slope += shape_.new_row();
+      slope += shape.new_row();
     }
-    for (long row = 0; row < shape_.height; ++row) {
-      give_back(row_choices_.row(row), slopes_.row(row), pitch(),
-                of_rows_slopes_.row(0));
-      give_back(column_choices_.row(row), of_rows_slopes_.row(0), shape_.channels,
-                result_.row(0));
-      std::memcpy(gradient + row * shape_.row(), result_.row(0),
-                  shape_.row() * sizeof(T));
+    T* const result = this->result_.row(0);
+    for (long row = 0; row < shape.height; ++row) {
+      give_back(row_choices_.row(row), slopes_.row(row), slopes_.pitch(), shape.row(),
+                row_slopes_.row(0));
+      give_back(column_choices_.row(row), row_slopes_.row(0), shape.channels, shape.row(),
+                result);
+      std::memcpy(gradient + row * shape.row(), result, shape.row() * sizeof(T));
     }
   }
 
  private:
-  static constexpr T kLowest = -std::numeric_limits<T>::infinity();
-
-  long pitch() { return of_rows_.row(1) - of_rows_.row(0); }
-
-  // Writes the largest of three numbers each, and which it was: -1, 0 or 1.
-  void choose(const T* x, long step, T* largest, T* choices = nullptr) const {
-    const Vector<T> before = Vector<T>{} - 1, here = {}, behind = Vector<T>{} + 1;
-    for (long i = 0; i < size_; i += kLanes<T>) {
-      Vector<T> most = load(x + i), choice = before;
-      take_larger(load(x + step + i), here, most, choice);
-      take_larger(load(x + 2 * step + i), behind, most, choice);
-      store(largest + i, most);
-      if (choices != nullptr) store(choices + i, choice);
-    }
-  }
-
-  static void take_larger(Vector<T> x, Vector<T> place, Vector<T>& most,
-                          Vector<T>& choice) {
-    const auto larger = (x > most) | (x != x);  // Keeps nan.
-    most = larger ? x : most;
-    choice = larger ? place : choice;
-  }
-
-  // Writes the sums of the slopes of those three that have chosen each number.
-  void give_back(const T* choices, const T* slopes, long step, T* sums) const {
-    const Vector<T> before = Vector<T>{} - 1, zero = {}, behind = Vector<T>{} + 1;
-    for (long i = 0; i < size_; i += kLanes<T>) {
-      Vector<T> sum = load(choices + i) == zero ? load(slopes + i) : zero;
-      sum += load(choices + i - step) == behind ? load(slopes + i - step) : zero;
-      sum += load(choices + i + step) == before ? load(slopes + i + step) : zero;
-      store(sums + i, sum);
-    }
-  }
-
-  const PoolShape shape_;
-  const long size_;  // Numbers in a row.
-  PoolRows<T> x_, of_rows_, result_;
-  PoolRows<T> column_choices_, row_choices_, slopes_, of_rows_slopes_;
+  PoolRows<T> column_choices_, row_choices_, slopes_, row_slopes_;
 };
 
 // The average of 3x3 pixels, at margins of those that there are. Its gradient is an
@@ -182,7 +195,7 @@ class AveragePool {
       add(x_.row(0), shape_.channels, of_rows_.row(row));
     }
     for (long row = 0; row < shape_.height; row += shape_.strides) {
-      add(of_rows_.row(row), pitch(), result_.row(0));
+      add(of_rows_.row(row), of_rows_.pitch(), result_.row(0));
       divide(row, result_.row(0));
       result_.write_strided(0, y);
       y += shape_.new_row();
@@ -197,7 +210,7 @@ class AveragePool {
       slope += shape_.new_row();
     }
     for (long row = 0; row < shape_.height; ++row) {
-      add(of_rows_.row(row), pitch(), result_.row(0));
+      add(of_rows_.row(row), of_rows_.pitch(), result_.row(0));
       std::memcpy(gradient + row * shape_.row(), result_.row(0),
                   shape_.row() * sizeof(T));
     }
@@ -207,8 +220,6 @@ class AveragePool {
   static long count_neighbours(long place, long size) {
     return 1 + (place > 0) + (place + 1 < size);
   }
-
-  long pitch() { return of_rows_.row(1) - of_rows_.row(0); }
 
   void add(const T* x, long step, T* sums) const {
     for (long i = 0; i < size_; i += kLanes<T>) {
