@@ -57,18 +57,20 @@ def convolution(x, kernel, strides=1, padding="same"):
     return tf.nn.conv2d(x, kernel, strides=strides, padding=padding.upper())
 
 
-def pointwise_convolutions(tensors, kernels):
+def pointwise_convolutions(tensors, kernels, fusible=False):
     """Convolves 1x1, as matrix products.
 
     Args:
         tensors: List of tensors `(batch, height, width, channels)` of one shape.
         kernels: Tensor `(len(tensors), channels, filters)`.
+        fusible: Boolean, whether to convolve by what TensorFlow makes one kernel
+            with the bias and the ReLU that follow.
     """
     if should_join(tensors):
         return joined_pointwise_convolutions(tensors, kernels)
     _, height, width, channels = tensors[0].shape
     kernels = tf.unstack(kernels, len(tensors))
-    if height is None or width is None:
+    if fusible or height is None or width is None:
         kernels = [kernel[tf.newaxis, tf.newaxis] for kernel in kernels]
         pairs = zip(tensors, kernels, strict=True)
         return [tf.nn.conv2d(x, kernel, 1, "VALID") for x, kernel in pairs]

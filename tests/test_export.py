@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 from keras_atdarts import export
 from keras_atdarts.batch_normalization import BatchNormalization
@@ -180,6 +181,27 @@ def test_saved_model_has_constants_and_no_batch_norms(saved_model):
     kinds = [node.op for function in functions for node in function.node_def]
     assert "MatMul" in kinds and "BiasAdd" in kinds
     assert not {"Rsqrt", "FusedBatchNormV3", "ReadVariableOp"} & set(kinds)
+
+
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("GPU")), reason="GPUs fuse otherwise"
+)
+def test_biases_and_relus_are_part_of_the_convolutions_before(saved_model):
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    context.enable_run_metadata()
+    try:
+        signature(images=tf.constant(raw_images(2, 12, 10, 3)))
+        partitions = context.export_run_metadata().partition_graphs
+    finally:
+        context.disable_run_metadata()
+    fused = [
+        node.name
+        for graph in partitions
+        for node in graph.node
+        if list(node.attr["fused_ops"].list.s) == [b"BiasAdd", b"Relu"]
+    ]
+    inner = [name for name in fused if "sep_conv" in name]
+    assert len(inner) == 5  # The first halves of the normal cell's.
 
 
 def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):

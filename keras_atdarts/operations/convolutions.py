@@ -44,11 +44,11 @@ class DepthwiseOperation(Operation):
         )
         return depthwise, pointwise
 
-    def convolve(self, tensors, weights, strides=1, dilation_rate=1):
+    def convolve(self, tensors, weights, strides=1, dilation_rate=1, fusible=False):
         """Convolves one rectified tensor per edge with that edge's weights."""
         of_channels, of_pixels = map(tf.convert_to_tensor, weights)
         tensors = depthwise_convolutions(tensors, of_channels, strides, dilation_rate)
-        return kernels.pointwise_convolutions(tensors, of_pixels)
+        return kernels.pointwise_convolutions(tensors, of_pixels, fusible)
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
@@ -73,7 +73,9 @@ class SeparableConvolution(DepthwiseOperation):
             lines = inner.convolve([shared.x], *self.first, None, self.strides)
             return outer.convolve(lines, *self.second, weights)
         tensors = [shared.relu] * self.num_edges
-        tensors = self.convolve(tensors, self.first, self.strides)
+        # Folded, it ends in a bias. Not so the second: where a sum of biases follows,
+        # as a node's, TensorFlow's remapper fails, and then fuses nothing anywhere.
+        tensors = self.convolve(tensors, self.first, self.strides, fusible=inner.folded)
         tensors = inner.terms(tensors, training=training)
         tensors = self.convolve(on_each(tf.nn.relu, tensors), self.second)
         return outer.terms(tensors, weights, training)
