@@ -187,6 +187,8 @@ def test_saved_model_has_constants_and_no_batch_norms(saved_model):
     bool(tf.config.list_physical_devices("GPU")), reason="GPUs fuse otherwise"
 )
 def test_biases_and_relus_are_part_of_the_convolutions_before(saved_model):
+    # Scripts that ran in this process have switched TensorFlow's optimizer off.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
     context.enable_run_metadata()
     try:
