@@ -75,6 +75,16 @@ def saved_model(network, tmp_path_factory):
     return directory
 
 
+@pytest.fixture
+def graph_optimizer():
+    """TensorFlow's, which scripts that ran in this process have switched off."""
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    yield
+    was_off = before.get("disable_meta_optimizer", False)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": was_off})
+
+
 def raw_images(*shape):
     return np.random.default_rng(5).integers(0, 256, shape, np.uint8)
 
@@ -186,9 +196,9 @@ def test_saved_model_has_constants_and_no_batch_norms(saved_model):
 @pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="GPUs fuse otherwise"
 )
-def test_biases_and_relus_are_part_of_the_convolutions_before(saved_model):
-    # Scripts that ran in this process have switched TensorFlow's optimizer off.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+def test_biases_and_relus_are_part_of_the_convolutions_before(
+    saved_model, graph_optimizer
+):
     signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
     context.enable_run_metadata()
     try:

@@ -12,6 +12,7 @@ from keras_atdarts import pooling
 from keras_atdarts.devices import formulated_for
 from keras_atdarts.native import operations as native
 from keras_atdarts.operations import build_operation
+from keras_atdarts.shapes import strided_shape
 
 SHAPES = {
     "even": (2, 8, 6, 4),
@@ -52,11 +53,6 @@ def differentiated_pool(function, x, slope):
     return result, tape.gradient(result, x, output_gradients=tf.constant(slope))
 
 
-def strided(shape, strides):
-    batch, *sizes, channels = shape
-    return (batch, *(-(-size // strides) for size in sizes), channels)
-
-
 @needs_library
 @all_kinds
 @all_strides
@@ -65,7 +61,7 @@ def strided(shape, strides):
 def test_a_pool(shape, kind, strides, equal):
     x = numbers(*SHAPES[shape])
     x = tf.round(x) if equal else x
-    slope = numbers(*strided(x.shape, strides), seed=1).numpy()
+    slope = numbers(*strided_shape(x.shape, strides, x.shape[-1]), seed=1).numpy()
     found = differentiated_pool(lambda x: native.pool(x, kind, strides), x, slope)
     expected = defined_pool(x.numpy(), slope, kind, strides)
     for one, other in zip(found, expected, strict=True):

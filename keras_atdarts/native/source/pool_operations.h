@@ -20,23 +20,30 @@ PoolShape shape_of_pool(Tensors<T>& tensors, const TF_Tensor* images, long strid
   return {sizes[0], sizes[1], sizes[2], sizes[3], strides};
 }
 
+struct PoolAttributes {
+  explicit PoolAttributes(Attributes& attributes)
+      : strides(attributes.integer("strides")),
+        is_maximum(attributes.boolean("maximum")) {}
+
+  const long strides;
+  const bool is_maximum;
+};
+
 template <typename T>
-class Pool {
+class Pool : PoolAttributes {
  public:
-  explicit Pool(Attributes& attributes)
-      : strides_(attributes.integer("strides")),
-        is_maximum_(attributes.boolean("maximum")) {}
+  using PoolAttributes::PoolAttributes;
 
   void compute(TF_OpKernelContext* context) const {
     Tensors<T> tensors(context);
     const TF_Tensor* images = tensors.input();
     if (!tensors.ok()) return;
-    const PoolShape shape = shape_of_pool(tensors, images, strides_);
+    const PoolShape shape = shape_of_pool(tensors, images, strides);
     if (!tensors.ok()) return;
     T* result = tensors.output(
         {shape.batch, shape.new_height(), shape.new_width(), shape.channels});
     if (!tensors.ok()) return;
-    if (is_maximum_) {
+    if (is_maximum) {
       run<MaximumPool<T>>(shape, numbers<T>(images), result);
     } else {
       run<AveragePool<T>>(shape, numbers<T>(images), result);
@@ -51,23 +58,18 @@ class Pool {
       pool.forward(x + i * shape.image(), result + i * shape.new_image());
     }
   }
-
-  const long strides_;
-  const bool is_maximum_;
 };
 
 template <typename T>
-class PoolGradient {
+class PoolGradient : PoolAttributes {
  public:
-  explicit PoolGradient(Attributes& attributes)
-      : strides_(attributes.integer("strides")),
-        is_maximum_(attributes.boolean("maximum")) {}
+  using PoolAttributes::PoolAttributes;
 
   void compute(TF_OpKernelContext* context) const {
     Tensors<T> tensors(context);
     const TF_Tensor *slopes = tensors.input(), *images = tensors.input();
     if (!tensors.ok()) return;
-    const PoolShape shape = shape_of_pool(tensors, images, strides_);
+    const PoolShape shape = shape_of_pool(tensors, images, strides);
     if (!tensors.ok()) return;
     const std::vector<int64_t> new_sizes = {shape.batch, shape.new_height(),
                                             shape.new_width(), shape.channels};
@@ -77,7 +79,7 @@ class PoolGradient {
     }
     T* gradient = tensors.output(sizes_of(images));
     if (!tensors.ok()) return;
-    if (is_maximum_) {
+    if (is_maximum) {
       run<MaximumPoolGradient<T>>(shape, numbers<T>(slopes), numbers<T>(images),
                                   gradient);
     } else {
@@ -94,9 +96,6 @@ class PoolGradient {
                     gradient + i * shape.image());
     }
   }
-
-  const long strides_;
-  const bool is_maximum_;
 };
 
 }  // namespace atdarts
