@@ -17,7 +17,7 @@ lint: install
 
 install: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt pyproject.toml setup.py $(wildcard keras_atdarts/native/source/*)
+$(VENV)/installed: requirements.txt pyproject.toml setup.py $(wildcard keras_atdarts/kernels/native/source/*)
 	$(PYTHON) -m venv $(VENV) || (echo "No virtual environment could be made. On \
 	Debian and Ubuntu: apt install python3-venv" && exit 1)
 	$(VENV)/bin/pip install --quiet --editable '.[test]'

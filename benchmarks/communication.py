@@ -16,7 +16,7 @@ import flags
 import tensorflow as tf
 import workloads
 
-from keras_atdarts.runs import runtime
+from keras_atdarts.experiments.runs import runtime
 
 NUM_DEVICES = 2
 

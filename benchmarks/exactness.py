@@ -58,7 +58,7 @@ def our_differences(arguments, seed):
     import numpy as np
     import workloads
 
-    from keras_atdarts.supernet import Supernet
+    from keras_atdarts.search.supernet import Supernet
 
     keras.utils.set_random_seed(seed)
     images, labels = workloads.random_batch(arguments.batch_size, arguments.image_size)

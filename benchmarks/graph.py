@@ -27,8 +27,8 @@ import measuring
 import tensorflow as tf
 import workloads
 
-from keras_atdarts.runs import runtime
-from keras_atdarts.runs.script import run_script
+from keras_atdarts.experiments.runs import runtime
+from keras_atdarts.experiments.runs.script import run_script
 
 KINDS = ("kernel", "bookkeeping", "call")
 CALLS = {

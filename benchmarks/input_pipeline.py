@@ -12,10 +12,10 @@ import time
 
 import tensorflow as tf
 
-from keras_atdarts import data
-from keras_atdarts import pipeline
-from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.search_config import SearchConfig
+from keras_atdarts.data import loading as data
+from keras_atdarts.data import pipeline
+from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.experiments.runs.search_config import SearchConfig
 
 SEARCH = pathlib.Path(__file__).parent.parent / "train" / "search.py"
 

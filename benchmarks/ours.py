@@ -19,11 +19,11 @@ import measuring
 import tensorflow as tf
 import workloads
 
-from keras_atdarts.export import export_saved_model
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.genotype import published_genotypes
-from keras_atdarts.runs import runtime
-from keras_atdarts.runs.script import run_script
+from keras_atdarts.experiments.runs import runtime
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.networks.export import export_saved_model
 
 
 def main(argv=None):

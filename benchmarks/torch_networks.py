@@ -16,7 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-PUBLISHED = pathlib.Path(__file__).resolve().parents[1] / "keras_atdarts/published"
+PUBLISHED = (
+    pathlib.Path(__file__).resolve().parents[1] / "keras_atdarts/genotypes/published"
+)
 DARTS = (
     "none",
     "max_pool_3x3",

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.architect import FirstOrder
-from keras_atdarts.architect import SecondOrder
-from keras_atdarts.devices import formulated_for
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.network import build_network
-from keras_atdarts.optimizers import SGD
-from keras_atdarts.optimizers import Adam
-from keras_atdarts.supernet import Supernet
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.kernels.devices import formulated_for
+from keras_atdarts.networks.derived import build_network
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.supernet import Supernet
+from keras_atdarts.training.optimizers import SGD
+from keras_atdarts.training.optimizers import Adam
 
 NUM_CLASSES = 10
 # The device, and whether edges that leave one node are computed as one tensor.

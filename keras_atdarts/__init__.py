@@ -1,75 +1,83 @@
-"""AT-DARTS: differentiable architecture search with attention, for Keras."""
+"""AT-DARTS: differentiable architecture search with attention, for Keras.
 
-from keras_atdarts.architect import FirstOrder
-from keras_atdarts.attention import ChannelAttention
-from keras_atdarts.attention import SpatialAttention
-from keras_atdarts.cells import SearchCell
-from keras_atdarts.data import load_dataset
-from keras_atdarts.derive import derive_genotype
-from keras_atdarts.drop_path import DropPath
-from keras_atdarts.drop_path import DropPathSchedule
-from keras_atdarts.errors import InputError
-from keras_atdarts.export import export_saved_model
-from keras_atdarts.genotype import CellGenotype
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.genotype import published_genotypes
-from keras_atdarts.losses import SmoothedCrossentropy
-from keras_atdarts.mixing import MixedAttention
-from keras_atdarts.mixing import MixedOperation
-from keras_atdarts.network import build_network
-from keras_atdarts.network import without_auxiliary_head
-from keras_atdarts.operations import Operation
-from keras_atdarts.operations import operation_names
-from keras_atdarts.operations import register_operation
-from keras_atdarts.optimizers import SGD
-from keras_atdarts.optimizers import Adam
-from keras_atdarts.optimizers import EpochCosineDecay
-from keras_atdarts.optimizers import EpochExponentialDecay
-from keras_atdarts.pipeline import Augmentation
-from keras_atdarts.pipeline import evaluation_batches
-from keras_atdarts.pipeline import search_batches
-from keras_atdarts.pipeline import search_split
-from keras_atdarts.pipeline import training_batches
-from keras_atdarts.plots import plot_genotype
-from keras_atdarts.random_genotype import random_genotypes
-from keras_atdarts.supernet import Supernet
-from keras_atdarts.version import __version__
-from keras_atdarts.warm_up import AlphaWarmUp
+The rooms, from the ground floor up; each imports only what lies below it:
 
-__all__ = [
-    "SGD",
-    "Adam",
-    "AlphaWarmUp",
-    "Augmentation",
-    "CellGenotype",
-    "ChannelAttention",
-    "DropPath",
-    "DropPathSchedule",
-    "EpochCosineDecay",
-    "EpochExponentialDecay",
-    "FirstOrder",
-    "Genotype",
-    "InputError",
-    "MixedAttention",
-    "MixedOperation",
-    "Operation",
-    "SearchCell",
-    "SmoothedCrossentropy",
-    "SpatialAttention",
-    "Supernet",
-    "__version__",
-    "build_network",
-    "derive_genotype",
-    "evaluation_batches",
-    "export_saved_model",
-    "load_dataset",
-    "operation_names",
-    "plot_genotype",
-    "published_genotypes",
-    "random_genotypes",
-    "register_operation",
-    "search_batches",
-    "search_split",
-    "training_batches",
-    "without_auxiliary_head",
-]
+- `genotypes`: cells as values: text forms, derivation, sampling, drawing
+- `data`: from files and data sets to batches
+- `kernels`: the arithmetic: one reference, and backends that compute it faster
+- `layers`: plain Keras layers
+- `operations`: what an edge can be, and the search spaces
+- `training`: optimizers, losses, accumulated gradients, recomputed activations
+- `networks`: the derived network, what it is worth, its export
+- `search`: the supernet and how its alphas learn
+- `experiments`: runs, reports, studies and explanations, for the scripts
+
+Names are loaded when they are first used, so that `keras_atdarts.genotypes` needs
+no TensorFlow. Where Keras is loaded already, all are: it then finds the layers of a
+file that it loads.
+"""
+
+import importlib
+import sys
+
+__version__ = "0.4.0"
+
+_ROOM_OF = {
+    "AlphaWarmUp": "search",
+    "Augmentation": "data",
+    "Adam": "training",
+    "Architect": "search",
+    "CellGenotype": "genotypes",
+    "ChannelAttention": "layers",
+    "DropPath": "layers",
+    "DropPathSchedule": "layers",
+    "EpochCosineDecay": "training",
+    "EpochExponentialDecay": "training",
+    "FirstOrder": "search",
+    "Genotype": "genotypes",
+    "InputError": "errors",
+    "MixedAttention": "search",
+    "MixedOperation": "search",
+    "Operation": "operations",
+    "SGD": "training",
+    "SearchCell": "search",
+    "SecondOrder": "search",
+    "SmoothedCrossentropy": "training",
+    "SpatialAttention": "layers",
+    "Supernet": "search",
+    "build_network": "networks",
+    "derive_genotype": "genotypes",
+    "evaluation_batches": "data",
+    "export_saved_model": "networks",
+    "load_dataset": "data",
+    "operation_names": "operations",
+    "plot_genotype": "genotypes",
+    "published_genotypes": "genotypes",
+    "random_genotypes": "genotypes",
+    "register_operation": "operations",
+    "search_batches": "data",
+    "search_split": "data",
+    "training_batches": "data",
+    "without_auxiliary_head": "networks",
+}
+__all__ = ["__version__", *_ROOM_OF]
+
+
+def __dir__():
+    return __all__
+
+
+def __getattr__(name):
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    _load_public_names()
+    return globals()[name]
+
+
+def _load_public_names():
+    for name, room in _ROOM_OF.items():
+        globals()[name] = getattr(importlib.import_module(f"{__name__}.{room}"), name)
+
+
+if "keras" in sys.modules or "tensorflow" in sys.modules:
+    _load_public_names()

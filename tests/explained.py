@@ -5,9 +5,9 @@ import functools
 import keras
 import numpy as np
 
-from keras_atdarts.genotype import CellGenotype
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.network import build_network
+from keras_atdarts.genotypes.genotype import CellGenotype
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.networks.derived import build_network
 
 IMAGE_SHAPE = (12, 10, 1)
 NUM_CLASSES = 3

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_atdarts.native import library
-from keras_atdarts.native import operations as native
+from keras_atdarts.kernels.native import library
+from keras_atdarts.kernels.native import operations as native
 
 EPSILON = 1e-5
 needs_library = pytest.mark.skipif(

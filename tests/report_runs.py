@@ -2,12 +2,12 @@
 
 import json
 
-from keras_atdarts.genotype import CellGenotype
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.runs import workdir
-from keras_atdarts.runs.callbacks import alphas_to_dict
-from keras_atdarts.runs.search_config import SearchConfig
-from keras_atdarts.runs.workdir import RunDirectory
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.callbacks import alphas_to_dict
+from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.genotype import CellGenotype
+from keras_atdarts.genotypes.genotype import Genotype
 
 OPERATIONS = ("none", "skip_connect", "max_pool_3x3", "channel_attention")
 DATASET = {"name": "clothes <b>&", "image_shape": [8, 8, 1], "class_names": ["a", "b"]}

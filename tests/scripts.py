@@ -10,8 +10,8 @@ from unittest import mock
 
 import keras
 
-from keras_atdarts.runs.flags import config_from_arguments
-from keras_atdarts.runs.script import run_script
+from keras_atdarts.experiments.runs.flags import config_from_arguments
+from keras_atdarts.experiments.runs.script import run_script
 
 FOLDER = pathlib.Path(__file__).parents[1] / "train"
 

@@ -6,14 +6,14 @@ import shutil
 
 import scripts
 
-from keras_atdarts.runs.retrain_config import RetrainConfig
-from keras_atdarts.runs.search_config import SearchConfig
-from keras_atdarts.study.arms import parse_arm
-from keras_atdarts.study.description import Description
-from keras_atdarts.study.directory import StudyDirectory
-from keras_atdarts.study.execution import LOCK
-from keras_atdarts.study.overrides import make_config
-from keras_atdarts.study.units import study_units
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
+from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.study.arms import parse_arm
+from keras_atdarts.experiments.study.description import Description
+from keras_atdarts.experiments.study.directory import StudyDirectory
+from keras_atdarts.experiments.study.execution import LOCK
+from keras_atdarts.experiments.study.overrides import make_config
+from keras_atdarts.experiments.study.units import study_units
 
 # The accuracies of arms by seed; others have that of chance.
 ACCURACIES = {

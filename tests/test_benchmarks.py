@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_atdarts.supernet import Supernet
+from keras_atdarts.search.supernet import Supernet
 
 FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
 # Another environment's Python, where PyTorch is not in this one.

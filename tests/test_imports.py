@@ -1,4 +1,4 @@
-"""The modules of the package import each other in one direction only.
+"""The rooms of the package import each other in one direction only.
 
 The imports are read from the source, so nothing is loaded here, and those inside
 functions count too.
@@ -7,50 +7,34 @@ functions count too.
 import ast
 import functools
 import pathlib
+import subprocess
+import sys
+
+import pytest
 
 PACKAGE = "keras_atdarts"
 ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 
-# From the bottom up. What stands in a row never imports a later row.
-LAYERS = (
-    ("errors", "version", "constants"),
-    ("passes",),
-    ("native",),
-    ("devices",),
-    ("joined",),
-    ("checks", "kernels", "staged_normalization"),
-    ("cpu_normalization",),
-    ("normalization",),
-    ("pooling",),
-    ("depthwise", "batch_normalization"),
-    ("cell_genotype", "blocks", "channels"),
-    ("genotype",),
-    ("derive", "plots", "attention", "cell_statistics"),
-    ("operations", "random_genotype"),
-    ("mixing",),
-    ("cells",),
-    ("supernet", "network"),
-    ("runs",),
-    ("reports",),
-    ("explanations", "study"),
-)
-
-# The rooms that must be usable without loading Keras.
-WITHOUT_KERAS = (
+# From the ground floor up: a room imports itself and what stands before it.
+ROOMS = (
     "errors",
-    "checks",
-    "cell_genotype",
-    "genotype",
-    "cell_statistics",
-    "derive",
-    "random_genotype",
-    "plots",
+    "genotypes",
+    "data",
+    "kernels",
+    "layers",
+    "operations",
+    "training",
+    "networks",
+    "search",
+    "experiments",
 )
+# The same for the rooms within the last one.
+EXPERIMENTS = ("runs", "reports", "explanations", "study")
 
 
 @functools.cache
 def imports():
-    """Returns all imported names, by module: `{"cells": {"keras", ...}, ...}`."""
+    """Returns all imported names, by module: `{"search.cell": {"keras", ...}, ...}`."""
     modules = {}
     for path in sorted(ROOT.rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -69,31 +53,40 @@ def _imported_names(path):
 
 
 def imported_modules(module):
-    """Returns the modules of this package that `module` imports."""
+    """Returns the modules of this package that `module` imports, but its own room."""
     return {
         other
         for other in imports().keys() - {module}
         if f"{PACKAGE}.{other}" in imports()[module]
+        and not module.startswith(f"{other}.")
     }
 
 
-def all_imports():
-    """Yields `(module, imported module)` for the whole package."""
-    for module in imports():
-        for imported in sorted(imported_modules(module)):
-            yield module, imported
+def test_every_room_is_listed():
+    top = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert top | folders == set(ROOMS)
+    inner = ROOT / "experiments"
+    assert {path.parent.name for path in inner.glob("*/__init__.py")} == set(
+        EXPERIMENTS
+    )
 
 
-def room(module):
-    """Returns the part of the package that a module belongs to."""
-    return module.split(".")[0]
+def test_imports_go_downwards():
+    upward = [
+        f"{module} imports {imported}"
+        for module in imports()
+        for imported in sorted(imported_modules(module))
+        if module != "__init__" and floor(imported) > floor(module)
+    ]
+    assert upward == []
 
 
-def layer_of(module):
-    for height, rooms in enumerate(LAYERS):
-        if room(module) in rooms:
-            return height
-    return None
+def floor(module):
+    """Returns how high a module's room lies."""
+    room, *inner = module.split(".")
+    height = EXPERIMENTS.index(inner[0]) if room == "experiments" and inner else 0
+    return ROOMS.index(room), height
 
 
 def test_there_is_no_cycle():
@@ -110,30 +103,38 @@ def test_there_is_no_cycle():
         visit(module, ())
 
 
-def test_imports_go_downwards():
-    upward = [
-        f"{module} imports {imported}"
-        for module, imported in all_imports()
-        if None not in (layer_of(module), layer_of(imported))
-        and layer_of(imported) > layer_of(module)
-    ]
-    assert upward == []
-
-
-def test_only_the_top_imports_the_networks():
-    importers = {
-        room(module)
-        for module, imported in all_imports()
-        if imported in ("supernet", "network")
-    }
-    assert importers <= {"__init__", "runs", "explanations"}
-
-
-def test_genotypes_need_no_keras():
-    for module in WITHOUT_KERAS:
+def test_genotypes_import_no_framework():
+    rooms = [name for name in imports() if name.split(".")[0] in ROOMS[:2]]
+    for module in rooms:
         packages = {name.split(".")[0] for name in imports()[module]}
         assert not packages & {"keras", "tensorflow", "tensorflow_datasets"}, module
-        assert imported_modules(module) <= set(WITHOUT_KERAS), module
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("import keras_atdarts.genotypes", "False"),
+        ("import keras_atdarts", "False"),
+        ("import keras_atdarts as atdarts; atdarts.Supernet", "True"),
+        ("import keras; import keras_atdarts", "True"),
+    ],
+)
+def test_tensorflow_is_loaded_when_it_is_needed(program, expected):
+    registered = "sys.modules.get('keras_atdarts.search.supernet') is not None"
+    program += f"; import sys; print('tensorflow' in sys.modules, {registered})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [expected, expected]
+
+
+def test_public_names_exist():
+    import keras_atdarts
+
+    for name in keras_atdarts.__all__:
+        assert getattr(keras_atdarts, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Supernett'"):
+        _ = keras_atdarts.Supernett
 
 
 def test_the_package_stands_without_its_scripts():

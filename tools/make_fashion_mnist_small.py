@@ -10,9 +10,9 @@ import shutil
 
 import numpy as np
 
-from keras_atdarts import idx_files
-from keras_atdarts import prepared
-from keras_atdarts import sources
+from keras_atdarts.data import cache as prepared
+from keras_atdarts.data import idx_files
+from keras_atdarts.data import sources
 
 DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
 IMAGES_PER_CLASS = {"train": 800, "test": 200}

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.data import load_dataset
+from keras_atdarts.data.loading import load_dataset
 
 
 def main(argv=None):

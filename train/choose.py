@@ -16,29 +16,29 @@ import pathlib
 import subprocess
 import sys
 
-from keras_atdarts.data import load_dataset
+from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.candidates import read_candidates
+from keras_atdarts.experiments.runs.flags import changed_flags
+from keras_atdarts.experiments.runs.flags import config_from_arguments
+from keras_atdarts.experiments.runs.flags import config_parser
+from keras_atdarts.experiments.runs.script import EXIT_BAD_INPUT
+from keras_atdarts.experiments.runs.script import EXIT_INTERRUPTED
+from keras_atdarts.experiments.runs.script import command_line
+from keras_atdarts.experiments.runs.script import resume_command
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.selection import Selection
+from keras_atdarts.experiments.runs.selection import describe_selection
+from keras_atdarts.experiments.runs.selection_config import SelectionConfig
+from keras_atdarts.experiments.runs.start import check_same_data
+from keras_atdarts.experiments.runs.start import check_same_settings
+from keras_atdarts.experiments.runs.start import existing_run
+from keras_atdarts.experiments.runs.start import warn_of_other_versions
+from keras_atdarts.experiments.runs.words import flag_words
+from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.operations import operation_names
-from keras_atdarts.runs import workdir
-from keras_atdarts.runs.candidates import read_candidates
-from keras_atdarts.runs.flags import changed_flags
-from keras_atdarts.runs.flags import config_from_arguments
-from keras_atdarts.runs.flags import config_parser
-from keras_atdarts.runs.script import EXIT_BAD_INPUT
-from keras_atdarts.runs.script import EXIT_INTERRUPTED
-from keras_atdarts.runs.script import command_line
-from keras_atdarts.runs.script import resume_command
-from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.selection import Selection
-from keras_atdarts.runs.selection import describe_selection
-from keras_atdarts.runs.selection_config import SelectionConfig
-from keras_atdarts.runs.start import check_same_data
-from keras_atdarts.runs.start import check_same_settings
-from keras_atdarts.runs.start import existing_run
-from keras_atdarts.runs.start import warn_of_other_versions
-from keras_atdarts.runs.words import flag_words
-from keras_atdarts.runs.workdir import RunDirectory
-from keras_atdarts.runs.workers import refuse_workers
 
 # What of a choice the retraining of the best takes over.
 FOR_RETRAINING = ("dataset", "data_dir", "image_size", "batch_size")

@@ -23,33 +23,33 @@ import sys
 
 import tensorflow as tf
 
-from keras_atdarts.data import load_dataset
-from keras_atdarts.runs import atomic
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.script import command_line
-from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.script import saying_when_interrupted
-from keras_atdarts.runs.workdir import saying_where
-from keras_atdarts.runs.workers import refuse_workers
-from keras_atdarts.study import directory as places
-from keras_atdarts.study.chart import draw_accuracies
-from keras_atdarts.study.directory import StudyDirectory
-from keras_atdarts.study.execution import run_all
-from keras_atdarts.study.execution import terminated_like_ctrl_c
-from keras_atdarts.study.flags import OF_DESCRIPTION
-from keras_atdarts.study.flags import add_description_flags
-from keras_atdarts.study.flags import add_execution_flags
-from keras_atdarts.study.flags import check_together
-from keras_atdarts.study.flags import describe
-from keras_atdarts.study.flags import given
-from keras_atdarts.study.on_ray import Claim
-from keras_atdarts.study.on_ray import import_ray
-from keras_atdarts.study.on_ray import run_all_on_ray
-from keras_atdarts.study.results import collect
-from keras_atdarts.study.tables import describe_study
-from keras_atdarts.study.tables import show_accuracy
-from keras_atdarts.study.tables import show_unfinished
-from keras_atdarts.study.units import study_units
+from keras_atdarts.data.loading import load_dataset
+from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.script import command_line
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.script import saying_when_interrupted
+from keras_atdarts.experiments.runs.workdir import saying_where
+from keras_atdarts.experiments.runs.workers import refuse_workers
+from keras_atdarts.experiments.study import directory as places
+from keras_atdarts.experiments.study.chart import draw_accuracies
+from keras_atdarts.experiments.study.directory import StudyDirectory
+from keras_atdarts.experiments.study.execution import run_all
+from keras_atdarts.experiments.study.execution import terminated_like_ctrl_c
+from keras_atdarts.experiments.study.flags import OF_DESCRIPTION
+from keras_atdarts.experiments.study.flags import add_description_flags
+from keras_atdarts.experiments.study.flags import add_execution_flags
+from keras_atdarts.experiments.study.flags import check_together
+from keras_atdarts.experiments.study.flags import describe
+from keras_atdarts.experiments.study.flags import given
+from keras_atdarts.experiments.study.on_ray import Claim
+from keras_atdarts.experiments.study.on_ray import import_ray
+from keras_atdarts.experiments.study.on_ray import run_all_on_ray
+from keras_atdarts.experiments.study.results import collect
+from keras_atdarts.experiments.study.tables import describe_study
+from keras_atdarts.experiments.study.tables import show_accuracy
+from keras_atdarts.experiments.study.tables import show_unfinished
+from keras_atdarts.experiments.study.units import study_units
 
 EXIT_UNFINISHED = 1
 

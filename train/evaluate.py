@@ -8,18 +8,18 @@ multiply-adds, and writes them to evaluation.json in the run's directory.
 
 import sys
 
-from keras_atdarts.runs.flags import positive_number
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.report import describe_evaluation
-from keras_atdarts.runs.retrain_config import RetrainConfig
-from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import command_line
-from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import evaluate_network
-from keras_atdarts.runs.trained import load_dataset_of_run
-from keras_atdarts.runs.trained import load_network
-from keras_atdarts.runs.trained import open_trained_run
-from keras_atdarts.runs.workdir import EVALUATION
+from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.report import describe_evaluation
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
+from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.experiments.runs.script import command_line
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.trained import evaluate_network
+from keras_atdarts.experiments.runs.trained import load_dataset_of_run
+from keras_atdarts.experiments.runs.trained import load_network
+from keras_atdarts.experiments.runs.trained import open_trained_run
+from keras_atdarts.experiments.runs.workdir import EVALUATION
 
 
 def main(argv=None):

@@ -20,22 +20,22 @@ import sys
 import keras
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.explanations.of_run import TrainedRun
-from keras_atdarts.explanations.of_run import look_at
-from keras_atdarts.explanations.of_run import measure_gates
-from keras_atdarts.explanations.of_saved_model import explain_saved_model
-from keras_atdarts.explanations.of_saved_model import is_saved_model
-from keras_atdarts.explanations.of_saved_model import load_served_model
-from keras_atdarts.explanations.page import difference_words
-from keras_atdarts.explanations.page import explanation_page
-from keras_atdarts.reports.notices import WORDS
-from keras_atdarts.runs import atomic
-from keras_atdarts.runs import workdir
-from keras_atdarts.runs.flags import positive_number
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import open_trained_run
+from keras_atdarts.experiments.explanations.of_run import TrainedRun
+from keras_atdarts.experiments.explanations.of_run import look_at
+from keras_atdarts.experiments.explanations.of_run import measure_gates
+from keras_atdarts.experiments.explanations.of_saved_model import explain_saved_model
+from keras_atdarts.experiments.explanations.of_saved_model import is_saved_model
+from keras_atdarts.experiments.explanations.of_saved_model import load_served_model
+from keras_atdarts.experiments.explanations.page import difference_words
+from keras_atdarts.experiments.explanations.page import explanation_page
+from keras_atdarts.experiments.reports.notices import WORDS
+from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.trained import open_trained_run
 
 PAGE = "index.html"
 NUMBERS = "explain.json"

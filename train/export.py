@@ -9,16 +9,16 @@ and compared with the network before it is put in place.
 
 import sys
 
-from keras_atdarts.export import export_saved_model
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.retrain_config import RetrainConfig
-from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import command_line
-from keras_atdarts.runs.script import run_script
-from keras_atdarts.runs.trained import load_network
-from keras_atdarts.runs.trained import open_trained_run
-from keras_atdarts.runs.workdir import GENOTYPE
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
+from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.experiments.runs.script import command_line
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.trained import load_network
+from keras_atdarts.experiments.runs.trained import open_trained_run
+from keras_atdarts.experiments.runs.workdir import GENOTYPE
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.networks.export import export_saved_model
 
 
 def main(argv=None):

@@ -14,18 +14,18 @@ import sys
 import keras
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotype import Genotype
-from keras_atdarts.genotype import published_genotypes
-from keras_atdarts.network import STEMS
-from keras_atdarts.network import build_network
+from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.genotypes.drawing import FORMATS
+from keras_atdarts.genotypes.drawing import check_format
+from keras_atdarts.genotypes.drawing import plot_genotype
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.networks.derived import STEMS
+from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
-from keras_atdarts.plots import FORMATS
-from keras_atdarts.plots import check_format
-from keras_atdarts.plots import plot_genotype
-from keras_atdarts.runs.flags import positive_number
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.script import run_script
 
 
 def main(argv=None):

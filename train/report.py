@@ -14,22 +14,22 @@ import argparse
 import pathlib
 import sys
 
-from keras_atdarts.reports.cell_pictures import GRAPHVIZ_HINT
-from keras_atdarts.reports.cell_pictures import is_drawable
-from keras_atdarts.reports.judgement import judge
-from keras_atdarts.reports.notices import WORDS
-from keras_atdarts.reports.notices import note
-from keras_atdarts.reports.numbers import report_numbers
-from keras_atdarts.reports.records import RETRAINING
-from keras_atdarts.reports.records import read_record
-from keras_atdarts.reports.search_page import search_page
-from keras_atdarts.reports.training_page import training_page
-from keras_atdarts.runs import atomic
-from keras_atdarts.runs import workdir
-from keras_atdarts.runs.flags import positive_number
-from keras_atdarts.runs.flags import script_parser
-from keras_atdarts.runs.runtime import prepare_runtime
-from keras_atdarts.runs.script import run_script
+from keras_atdarts.experiments.reports.cell_pictures import GRAPHVIZ_HINT
+from keras_atdarts.experiments.reports.cell_pictures import is_drawable
+from keras_atdarts.experiments.reports.judgement import judge
+from keras_atdarts.experiments.reports.notices import WORDS
+from keras_atdarts.experiments.reports.notices import note
+from keras_atdarts.experiments.reports.numbers import report_numbers
+from keras_atdarts.experiments.reports.records import RETRAINING
+from keras_atdarts.experiments.reports.records import read_record
+from keras_atdarts.experiments.reports.search_page import search_page
+from keras_atdarts.experiments.reports.training_page import training_page
+from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.experiments.runs.script import run_script
 
 
 def main(argv=None):

@@ -7,9 +7,9 @@ Reference:
 
 import keras
 
-from keras_atdarts import kernels
-from keras_atdarts.attention import ChannelGate
-from keras_atdarts.attention import SpatialGate
+from keras_atdarts.kernels import kernels
+from keras_atdarts.layers.attention import ChannelGate
+from keras_atdarts.layers.attention import SpatialGate
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names

@@ -2,15 +2,15 @@
 
 import tensorflow as tf
 
-from keras_atdarts import kernels
-from keras_atdarts.blocks import EdgeLayer
-from keras_atdarts.blocks import FactorizedReduce
-from keras_atdarts.blocks import SharedInput
-from keras_atdarts.cell_genotype import FOLLOWED_BY
-from keras_atdarts.devices import computes_natively
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.native import operations as native
-from keras_atdarts.shapes import strided_shape
+from keras_atdarts.genotypes.cell import FOLLOWED_BY
+from keras_atdarts.kernels import kernels
+from keras_atdarts.kernels.devices import computes_natively
+from keras_atdarts.kernels.native import operations as native
+from keras_atdarts.kernels.shapes import strided_shape
+from keras_atdarts.layers.blocks import EdgeLayer
+from keras_atdarts.layers.blocks import FactorizedReduce
+from keras_atdarts.layers.blocks import SharedInput
 
 _REGISTRY = {}
 

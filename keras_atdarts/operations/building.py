@@ -7,8 +7,8 @@ Reference:
 
 import keras
 
-from keras_atdarts.cell_genotype import name_parts
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.genotypes.cell import name_parts
 from keras_atdarts.operations.attention import attention_names
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import registered_operation

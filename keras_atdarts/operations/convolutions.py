@@ -10,9 +10,9 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts import kernels
-from keras_atdarts.depthwise import depthwise_convolutions
-from keras_atdarts.joined import on_each
+from keras_atdarts.kernels import kernels
+from keras_atdarts.kernels.depthwise import depthwise_convolutions
+from keras_atdarts.kernels.joined import on_each
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
 

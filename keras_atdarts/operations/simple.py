@@ -8,10 +8,10 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts import pooling
-from keras_atdarts.devices import computes_natively
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.native import operations as native
+from keras_atdarts.kernels import pooling
+from keras_atdarts.kernels.devices import computes_natively
+from keras_atdarts.kernels.native import operations as native
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
 from keras_atdarts.operations.base import scaled_terms

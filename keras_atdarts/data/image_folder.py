@@ -1,0 +1,223 @@
+"""A user's own images: one sub-folder per class, every image checked."""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from keras_atdarts.data import images
+from keras_atdarts.errors import InputError
+
+# Names of the sub-folder with the test images, in order of preference.
+TEST_FOLDERS = ("test", "validation", "val")
+CHECK_BATCH = 1024
+
+
+class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
+    """TFDS builder that reads image files where they are.
+
+    Like `tfds.ImageFolder`, with the files of each split given as data, so that
+    a test split can be drawn from a folder that has none.
+
+    Args:
+        root: The folder with the images.
+        files: Dict from split name to `(paths, labels)`.
+        class_names: Sequence of strings, one per label.
+        image_shape: Tuple `(height, width, channels)`; height and width are
+            `None` if the images differ in size.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def __init__(self, root, files, class_names, image_shape):
+        self._files = files
+        self._class_names = class_names
+        self._image_shape = image_shape
+        super().__init__(data_dir=root)
+        # As tfds.ImageFolder does: the images are here, not in a versioned
+        # sub-folder that TFDS prepares.
+        self._data_dir = str(root)
+        self.info.set_splits(
+            tfds.core.SplitDict(
+                [
+                    tfds.core.SplitInfo(
+                        split, [len(labels)], num_bytes=sum(map(os.path.getsize, paths))
+                    )
+                    for split, (paths, labels) in files.items()
+                ]
+            )
+        )
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Images in a folder, one sub-folder per class.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=self._image_shape),
+                    "label": tfds.features.ClassLabel(names=list(self._class_names)),
+                }
+            ),
+        )
+
+    def _download_and_prepare(self, *args, **kwargs):
+        """Nothing to do: the files are read where they are."""
+
+    def _as_dataset(self, split, decoders=None, read_config=None, shuffle_files=False):
+        def read_file(path, label):
+            example = {"image": tf.io.read_file(path), "label": label}
+            return self.info.features.decode_example(example, decoders=decoders)
+
+        paths, labels = self._files[split]
+        dataset = tf.data.Dataset.from_tensor_slices((paths, labels))
+        if shuffle_files:
+            dataset = dataset.shuffle(len(labels))
+        return dataset.map(read_file, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def folder_builder(root, test_fraction, seed):
+    """Checks a folder of images and returns its TFDS builder.
+
+    Args:
+        root: Folder with one sub-folder per class, or with `train/` and `test/`
+            (or `validation/`, `val/`) above them.
+        test_fraction: Float, the part of each class that becomes the test split
+            if the folder has none.
+        seed: Integer, decides which images those are and the order of all.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise InputError(f"The image folder {root} does not exist.")
+    train_root, test_root = _split_folders(root)
+    train_files = _list_classes(train_root)
+    class_names = tuple(train_files)
+    if test_root is None:
+        train_files, test_files = _split_classes(train_files, test_fraction, seed)
+    else:
+        test_files = _list_classes(test_root)
+        _check_same_classes(test_root, test_files, class_names)
+    files = {
+        "train": _shuffled(train_files, class_names, seed),
+        "test": _shuffled(test_files, class_names, seed),
+    }
+    image_shape = _check_images(np.concatenate([paths for paths, _ in files.values()]))
+    return FolderBuilder(root, files, class_names, image_shape)
+
+
+def _sub_folders(folder):
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _split_folders(root):
+    """Returns the folders of training and test images, or `(root, None)`."""
+    train_root = root / "train"
+    if not train_root.is_dir() or not _sub_folders(train_root):
+        return root, None
+    for name in TEST_FOLDERS:
+        if (root / name).is_dir():
+            return train_root, root / name
+    return train_root, None
+
+
+def _list_classes(folder):
+    """Returns a dict from class name to the sorted paths of its images."""
+    classes = {}
+    for class_folder in _sub_folders(folder):
+        paths = sorted(
+            str(path)
+            for path in class_folder.iterdir()
+            if path.suffix.lower() in images.IMAGE_SUFFIXES
+            and not path.name.startswith(".")
+        )
+        if not paths:
+            raise InputError(
+                f"The class folder {class_folder} has no images "
+                f"({', '.join(images.IMAGE_SUFFIXES)}): fill or remove it."
+            )
+        classes[class_folder.name] = paths
+    if len(classes) < 2:
+        raise InputError(
+            f"{folder} has {len(classes)} class folders, expected at least 2: put "
+            "the images of each class into a sub-folder named after it."
+        )
+    return classes
+
+
+def _check_same_classes(test_root, test_files, class_names):
+    unknown = sorted(set(test_files) - set(class_names))
+    if unknown:
+        raise InputError(
+            f"{test_root} has a class '{unknown[0]}' that the training folder does "
+            f"not have. Its classes: {', '.join(class_names)}."
+        )
+
+
+def _split_classes(files, test_fraction, seed):
+    """Draws the same fraction of every class; at least one image stays on each side."""
+    generator = np.random.default_rng(seed)
+    train_files, test_files = {}, {}
+    for name, paths in files.items():
+        if len(paths) < 2:
+            raise InputError(
+                f"The class '{name}' has one image, expected at least 2: one to train "
+                "and one to test."
+            )
+        num_test = round(len(paths) * test_fraction)
+        num_test = min(max(num_test, 1), len(paths) - 1)
+        order = [paths[index] for index in generator.permutation(len(paths))]
+        test_files[name], train_files[name] = order[:num_test], order[num_test:]
+    return train_files, test_files
+
+
+def _shuffled(files, class_names, seed):
+    """Returns the arrays of paths and labels, classes mixed."""
+    paths = np.concatenate([files[name] for name in class_names if name in files])
+    labels = np.repeat(
+        np.arange(len(class_names)), [len(files.get(name, ())) for name in class_names]
+    )
+    order = np.random.default_rng(seed).permutation(len(paths))
+    return paths[order], labels[order]
+
+
+def _check_images(paths):
+    """Decodes every image; returns the common shape, `None` where they differ."""
+    shapes = np.zeros((len(paths), 3), np.int64)
+    dataset = tf.data.Dataset.from_tensor_slices(paths).enumerate()
+    dataset = dataset.map(
+        lambda index, path: (index, _image_shape(path)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    # An element that fails is left out, so its row of `shapes` stays zero.
+    for indices, found in dataset.ignore_errors().batch(CHECK_BATCH):
+        shapes[indices.numpy()] = found.numpy()
+    broken = paths[shapes[:, 2] == 0]
+    if len(broken):
+        raise _broken_image(broken)
+    height, width, _ = shapes[0]
+    same_size = bool(np.all(shapes[:, :2] == shapes[0, :2]))
+    # 1 and 2 channels are grey without and with transparency.
+    channels = 1 if shapes[:, 2].max() <= 2 else 3
+    return (int(height), int(width), channels) if same_size else (None, None, channels)
+
+
+def _image_shape(path):
+    image = tf.io.decode_image(tf.io.read_file(path), expand_animations=False)
+    return tf.shape(image, tf.int64)
+
+
+def _broken_image(broken):
+    try:
+        _image_shape(broken[0])
+        reason = "it cannot be decoded"
+    except tf.errors.OpError as error:
+        reason = images.error_reason(error)
+    others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+    return InputError(
+        f"Broken image {broken[0]}{others}: {reason}. Repair or remove it."
+    )

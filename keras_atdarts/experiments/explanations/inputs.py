@@ -1,0 +1,113 @@
+"""The images that are explained: from files, or from a data set."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts.data.images import IMAGE_SUFFIXES
+from keras_atdarts.data.images import error_reason
+from keras_atdarts.errors import InputError
+
+
+class ExplainedImage(NamedTuple):
+    """An image, before it is normalised.
+
+    Args:
+        name: String, its path, or its place in the data set.
+        pixels: `uint8` array `(height, width, channels)`.
+        label: Integer, its class, or None where that is not known.
+    """
+
+    name: str
+    pixels: np.ndarray
+    label: int = None
+
+
+def read_images(names, num_channels):
+    """Returns the images of files, and of all files in folders.
+
+    Args:
+        names: List of paths.
+        num_channels: Integer; colour becomes grey, or grey colour, where needed.
+
+    Returns:
+        List of `ExplainedImage`, of the sizes that the files have.
+
+    Raises:
+        InputError: There is no such file, or it is not an image.
+    """
+    return [
+        ExplainedImage(str(path), read_pixels(path, num_channels))
+        for path in find_files(names)
+    ]
+
+
+def find_files(names):
+    """Returns the paths of files as given, and of the images in folders, sorted."""
+    found = []
+    for path in map(pathlib.Path, names):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [
+            each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES
+        ]
+        if not inside:
+            expected = ", ".join(IMAGE_SUFFIXES)
+            raise InputError(f"'{path}' has no images: expected {expected} files.")
+        found += sorted(inside)
+    return found
+
+
+def read_pixels(path, num_channels):
+    """Returns the `uint8` array `(height, width, channels)` of an image file."""
+    try:
+        content = path.read_bytes()
+        image = tf.io.decode_image(content, num_channels, expand_animations=False)
+    except OSError as error:
+        raise InputError(
+            f"'{path}' cannot be read ({error.strerror}): expected an image file."
+        ) from error
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"'{path}' cannot be decoded ({error_reason(error)}): expected a whole "
+            f"{', '.join(IMAGE_SUFFIXES)} file."
+        ) from error
+    return image.numpy()
+
+
+def examples_of(dataset, split, positions):
+    """Returns images of a data set, in the order in which they are stored.
+
+    Args:
+        dataset: `ImageDataset`.
+        split: `"train"` or `"test"`.
+        positions: Sorted array of integers.
+
+    Returns:
+        List of `ExplainedImage`.
+    """
+    examples = dataset.read(split, positions).as_numpy_iterator()
+    return [
+        ExplainedImage(f"{split} image {position}", pixels, int(label))
+        for position, (pixels, label) in zip(positions, examples, strict=True)
+    ]
+
+
+def spread(positions, count):
+    """Returns `count` of an array's elements, the first, the last, evenly between.
+
+    A data set may be sorted by class: evenly spread, images show several.
+    """
+    places = np.linspace(0, len(positions) - 1, min(count, len(positions)))
+    return positions[np.round(places).astype(np.int64)]
+
+
+def sample(positions, count):
+    """Returns `count` of an array's elements, drawn by chance, or all, sorted."""
+    if count >= len(positions):
+        return positions
+    chosen = np.random.default_rng(0).choice(positions, count, replace=False)
+    return np.sort(chosen)

@@ -1,0 +1,182 @@
+"""All numbers of a report, as a dict ready for JSON; the page shows the same."""
+
+import datetime
+
+from keras_atdarts.experiments.reports.alphas import entropy_over_epochs
+from keras_atdarts.experiments.reports.alphas import weights_over_epochs
+from keras_atdarts.experiments.reports.collapse import RULE
+from keras_atdarts.experiments.reports.collapse import count_families
+from keras_atdarts.experiments.reports.collapse import find_collapse
+from keras_atdarts.experiments.reports.records import SEARCH
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.genotypes.statistics import SOURCE_KINDS
+from keras_atdarts.genotypes.statistics import choices_of
+from keras_atdarts.genotypes.statistics import count_by
+from keras_atdarts.genotypes.statistics import source_kinds_by_chance
+
+DIGITS = 6
+PROVENANCE = ("command", "date", "git_revision", "platform", "versions", "resumed")
+
+
+def report_numbers(record):
+    """Returns the numbers of a report.
+
+    Args:
+        record: `RunRecord`.
+
+    Returns:
+        Dict ready for JSON. Epochs count from 1 and edges read `"0<-1"`, the edge
+        to node 0 from source 1. Weights and entropies, see `reports.alphas`, are
+        lists with a number for each epoch.
+    """
+    numbers = {
+        "run": str(record.run.path),
+        "name": record.run.path.resolve().name,
+        "kind": record.kind,
+        "finished": record.is_finished,
+        "epochs_done": record.epochs_done,
+        "config": record.config,
+        "dataset": record.saved.get("dataset"),
+        **{name: record.saved.get(name) for name in PROVENANCE},
+        "history": record.history,
+        "costs": costs(record),
+        "genotype": record.genotype and record.genotype.to_dict(),
+        "notices": record.notices(),
+    }
+    if record.genotype is not None:
+        numbers["operations"] = operation_counts(record.drawn or [record.genotype])
+    if record.kind == SEARCH:
+        numbers |= search_numbers(record)
+        numbers["notices"] += numbers["collapse"]["signs"]
+    else:
+        numbers["validation"] = record.validation
+    return numbers
+
+
+def search_numbers(record):
+    """Returns what only a search has: alphas, genotypes by epoch, collapse."""
+    weights = weights_over_epochs(record.alphas)
+    genotype = record.genotype
+    by_chance = record.is_random or genotype is None
+    return {
+        "genotypes": genotype_history(record.genotypes),
+        "drawn": len(record.drawn),
+        "weights": labelled(weights),
+        "entropy": labelled(entropy_over_epochs(weights)),
+        "collapse": {
+            "rule": RULE,
+            "signs": [] if by_chance else find_collapse(genotype),
+        },
+    }
+
+
+def labelled(values):
+    """Returns a nested dict with its edges as text and its numbers rounded."""
+    if isinstance(values, dict):
+        return {label(key): labelled(value) for key, value in values.items()}
+    return [round(value, DIGITS) for value in values]
+
+
+def label(key):
+    """Returns an edge as text, and all other keys as they are."""
+    return "<-".join(map(str, key)) if isinstance(key, tuple) else key
+
+
+def genotype_history(genotypes):
+    """Returns the genotype after each epoch, and when it last changed.
+
+    Returns:
+        Dict with `"last_changed"`, the epoch from which on the genotype is the last
+        one (None without epochs), and `"epochs"`, a list of dicts: `"epoch"`,
+        `"changed"`, `"families"` (the counts of skips, pools and attention by cell
+        type), `"genotype"`.
+    """
+    epochs = []
+    last_changed = None
+    for number, genotype in enumerate(genotypes, start=1):
+        changed = number == 1 or genotype != genotypes[number - 2]
+        if changed:
+            last_changed = number
+        epochs.append(
+            {
+                "epoch": number,
+                "changed": changed,
+                "families": {
+                    cell_type: count_families(cell)
+                    for cell_type, cell in genotype.cells()
+                },
+                "genotype": genotype.to_dict(),
+            }
+        )
+    return {"last_changed": last_changed, "epochs": epochs}
+
+
+def operation_counts(genotypes):
+    """Returns how often each operation was chosen, and where.
+
+    Args:
+        genotypes: List of `Genotype`s.
+
+    Returns:
+        Dict with the number of `"genotypes"`, and for each cell type a dict from
+        the operation to its `"total"`, its count by `"nodes"` (a list), and by
+        `"sources"` (a dict by source kind); and with `"sources_by_chance"`, the
+        edges of one cell that would come from each kind of source by chance.
+    """
+    choices = choices_of(genotypes)
+    num_nodes = len(genotypes[0].normal.nodes)
+    totals = count_by(choices, "cell_type", "operation")
+    nodes = count_by(choices, "cell_type", "operation", "node")
+    sources = count_by(choices, "cell_type", "operation", "source_kind")
+    counts = {"normal": {}, "reduction": {}}
+    for (cell_type, operation), total in sorted(totals.items()):
+        key = (cell_type, operation)
+        counts[cell_type][operation] = {
+            "total": total,
+            "nodes": [nodes[(*key, node)] for node in range(num_nodes)],
+            "sources": {kind: sources[(*key, kind)] for kind in SOURCE_KINDS},
+        }
+    chance = source_kinds_by_chance(num_nodes)
+    return {
+        "genotypes": len(genotypes),
+        **counts,
+        "sources_by_chance": {kind: round(n, 3) for kind, n in chance.items()},
+    }
+
+
+def costs(record):
+    """Returns the seconds and bytes that a run took, as far as it has them.
+
+    Returns:
+        Dict with `"epochs"`, the columns of `resources.csv`; `"seconds"` of these
+        epochs; `"complete"`, whether they are all; `"wall_seconds"` from the start
+        to the end of a run that was never stopped; and the peaks of memory in
+        bytes. None is what is not known.
+    """
+    columns = record.resources
+    seconds = [value or 0.0 for value in columns.get("seconds", ())]
+    return {
+        "epochs": columns,
+        "seconds": round(sum(seconds), 3) if seconds else None,
+        "complete": len(seconds) == record.epochs_done,
+        "wall_seconds": wall_seconds(record.saved),
+        "peak_memory": peak(columns.get("peak_memory", ())),
+        "peak_gpu_memory": peak(columns.get("peak_gpu_memory", ())),
+    }
+
+
+def peak(values):
+    """Returns the largest of the values that are known, as an integer, or None."""
+    return max((int(value) for value in values if value is not None), default=None)
+
+
+def wall_seconds(saved):
+    """Returns the seconds between a run's start and end; None if not in one piece."""
+    times = saved.get("date"), saved.get(workdir.FINISHED)
+    if saved.get("resumed") or not all(isinstance(time, str) for time in times):
+        return None
+    try:
+        start, end = map(datetime.datetime.fromisoformat, times)
+        return (end - start).total_seconds()
+    except (TypeError, ValueError):  # Written by hand.
+        return None

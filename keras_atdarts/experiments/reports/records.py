@@ -1,0 +1,210 @@
+"""What a run has left behind, read as far as it is there.
+
+A run may be unfinished, and one of an earlier version lacks what was not yet
+recorded then. Neither is an error: `RunRecord.notices` says what is missing.
+"""
+
+import csv
+import dataclasses
+import math
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import located
+from keras_atdarts.experiments.reports.notices import note
+from keras_atdarts.experiments.reports.notices import warning
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.callbacks import alphas_from_dict
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
+from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.genotypes.genotype import Genotype
+
+SEARCH, RETRAINING = "search", "retraining"
+KINDS = {SearchConfig.__name__: SEARCH, RetrainConfig.__name__: RETRAINING}
+EXPECTED = "expected the directory that train/search.py or train/retrain.py wrote."
+
+
+@dataclasses.dataclass
+class RunRecord:
+    """All that a run has written down.
+
+    Args:
+        run: The `RunDirectory`.
+        kind: `SEARCH` or `RETRAINING`.
+        saved: Dict, what `config.json` holds.
+        history: Dict from a column of `history.csv` to its list of floats; None
+            stands for a number that is not finite. `"epoch"` counts from 1.
+        resources: The same for `resources.csv`; empty where it is not there.
+        alphas: List of labelled alphas, one for each finished epoch.
+        genotypes: List of the `Genotype`s after each finished epoch.
+        drawn: List of the `Genotype`s that a random search drew.
+        genotype: The `Genotype`, or None before the first epoch has ended.
+        evaluation: Dict, what `evaluation.json` holds, or None.
+        validation: The same for `validation.json`.
+    """
+
+    run: workdir.RunDirectory
+    kind: str
+    saved: dict
+    history: dict
+    resources: dict
+    alphas: list
+    genotypes: list
+    drawn: list
+    genotype: Genotype
+    evaluation: dict
+    validation: dict = None
+
+    @property
+    def config(self):
+        return self.saved["config"]
+
+    @property
+    def is_random(self):
+        """Whether this is a search that only draws."""
+        return self.config.get("strategy") == "random"
+
+    @property
+    def epochs_done(self):
+        return len(self.history.get("epoch", ()))
+
+    @property
+    def is_finished(self):
+        """Whether the run came to its end; those of old versions do not say it."""
+        if workdir.FINISHED in self.saved:
+            return self.saved[workdir.FINISHED] is not None
+        return self.is_random or self.epochs_done >= self.config.get("epochs", 0)
+
+    def notices(self):
+        """Returns what the reader must know of this record, as a list of notices."""
+        found = []
+        if not self.is_finished:
+            found.append(warning(self._describe_progress()))
+        if self.epochs_done and not self.resources:
+            found.append(
+                note(
+                    "An older version recorded this run: time and memory of its "
+                    "epochs are not known."
+                )
+            )
+        return found
+
+    def _describe_progress(self):
+        if self.is_random:
+            return "This run is unfinished."
+        return (
+            f"This run is unfinished: {self.epochs_done} of "
+            f"{self.config.get('epochs', '?')} epochs are done, and what follows is "
+            "as of then. The same command with --resume goes on."
+        )
+
+
+def read_record(path):
+    """Returns the `RunRecord` of a run's directory.
+
+    Raises:
+        InputError: It is not one, or a file in it is damaged.
+    """
+    run = workdir.RunDirectory(path)
+    if not run.file(workdir.CONFIG).is_file():
+        raise InputError(f"There is no run in '{path}': {EXPECTED}")
+    saved = read_saved(run)
+    alphas, genotypes = read_epochs(run)
+    return RunRecord(
+        run=run,
+        kind=KINDS[saved["kind"]],
+        saved=saved,
+        history=read_columns(run.file(workdir.HISTORY)),
+        resources=read_columns(run.file(workdir.RESOURCES)),
+        alphas=alphas,
+        genotypes=genotypes,
+        drawn=read_drawn(run),
+        genotype=read_genotype(run),
+        evaluation=read_optional_json(run, workdir.EVALUATION),
+        validation=read_optional_json(run, workdir.VALIDATION),
+    )
+
+
+def read_saved(run):
+    """Returns what `config.json` holds, of any version."""
+    saved = run.read_json(workdir.CONFIG)
+    if (
+        not isinstance(saved, dict)
+        or str(saved.get("kind")) not in KINDS
+        or not isinstance(saved.get("config"), dict)
+        or any(
+            not isinstance(saved.get(name) or kind(), kind)
+            for name, kind in (("dataset", dict), ("versions", dict), ("resumed", list))
+        )
+    ):
+        raise InputError(f"'{run.file(workdir.CONFIG)}' is not of a run: {EXPECTED}")
+    return saved
+
+
+def read_epochs(run):
+    """Returns the alphas and the genotypes of a search's finished epochs."""
+    entries = read_optional_json(run, workdir.ALPHAS) or []
+    with located(run.file(workdir.ALPHAS)):
+        try:
+            return (
+                [alphas_from_dict(entry["alphas"]) for entry in entries],
+                [Genotype.from_dict(entry["genotype"]) for entry in entries],
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                "is damaged; expected alphas and genotype of each epoch."
+            ) from error
+
+
+def read_drawn(run):
+    """Returns the genotypes that a random search drew, in their order."""
+    folder = run.file(workdir.GENOTYPES)
+    return [Genotype.load(path) for path in sorted(folder.glob("*.json"))]
+
+
+def read_genotype(run):
+    """Returns the genotype of a run, or None where it has none yet."""
+    path = run.file(workdir.GENOTYPE)
+    return Genotype.load(path) if path.exists() else None
+
+
+def read_optional_json(run, name):
+    """Returns what the file `name` holds, or None where it is not there."""
+    return run.read_json(name) if run.file(name).exists() else None
+
+
+def read_columns(path):
+    """Returns the columns of a CSV file with a line for each epoch.
+
+    Args:
+        path: Path.
+
+    Returns:
+        Dict from name to list of floats, None in the place of what is not finite;
+        empty where there is no file. `"epoch"` counts from 1.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        columns = {
+            name: [finite(row[place]) for row in rows]
+            for place, name in enumerate(header)
+        }
+        columns["epoch"] = [int(epoch) + 1 for epoch in columns["epoch"]]
+    except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
+        raise InputError(
+            f"Cannot read '{path}': expected a column 'epoch' and a line of numbers "
+            f"for each epoch ({error})."
+        ) from error
+    return columns
+
+
+def finite(text):
+    """Returns the number that a text stands for; None if it is not finite."""
+    if text == "NA":  # So the CSVLogger of Keras says that there is none.
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None

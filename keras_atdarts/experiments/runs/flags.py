@@ -1,0 +1,166 @@
+"""Command-line flags made from a configuration's settings."""
+
+import argparse
+import dataclasses
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.words import flag_name
+from keras_atdarts.experiments.runs.words import flag_words
+from keras_atdarts.experiments.runs.words import show_value
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Argument parser whose complaints are `InputError`s, so one line long."""
+
+    def error(self, message):
+        raise InputError(f"{message}. See --help.")
+
+
+def script_parser(description):
+    """Returns a parser for a script's own flags.
+
+    Args:
+        description: String shown at the top of `--help`, line breaks kept.
+    """
+    return OneLineParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def config_parser(config_class, description, argv=None, default_preset="quick"):
+    """Returns a parser with `--preset` and one flag for each setting.
+
+    The script adds its own flags to it, parses, and gives the result to
+    `config_from_arguments`. `--help` shows the values of the chosen preset.
+
+    Args:
+        config_class: A sub-class of `Config`.
+        description: String shown at the top of `--help`, line breaks kept.
+        argv: The words of the command line. Defaults to those of the process.
+        default_preset: The preset where the user names none.
+
+    Example:
+
+    >>> parser = config_parser(SearchConfig, "Searches a cell.", argv)
+    >>> parser.add_argument("--workdir", required=True, help="where to write")
+    >>> arguments = parser.parse_args(argv)
+    >>> config = config_from_arguments(SearchConfig, arguments)
+    """
+    parser = script_parser(description)
+    names = ", ".join(config_class.presets)
+    shown = find_preset(argv, default_preset)
+    preset = config_class.preset(shown)
+    parser.add_argument(
+        "--preset",
+        default=default_preset,
+        metavar="NAME",
+        help=f"a set of values for all settings below: {names} ({default_preset}). "
+        f"Each flag replaces one value. Shown in brackets: those of {shown}; "
+        "for others add --preset NAME to --help",
+    )
+    add_setting_flags(parser, preset)
+    return parser
+
+
+def config_from_arguments(config_class, arguments):
+    """Returns the preset's configuration with the flags that were given.
+
+    Args:
+        config_class: The class given to `config_parser`.
+        arguments: What the parser returned.
+    """
+    given = {
+        field.name: parse_words(field, getattr(arguments, field.name))
+        for field in dataclasses.fields(config_class)
+        if hasattr(arguments, field.name)
+    }
+    return config_class.preset(arguments.preset, **given)
+
+
+def find_preset(argv, default):
+    """Returns the preset that `argv` names; `--help` needs it before all else."""
+    parser = OneLineParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default=default)
+    return parser.parse_known_args(argv)[0].preset
+
+
+def add_setting_flags(parser, preset):
+    """Adds a flag for each setting of the configuration `preset`."""
+    groups = {}
+    for field in dataclasses.fields(preset):
+        title = field.metadata["group"]
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        groups[title].add_argument(
+            flag_name(field.name),
+            default=argparse.SUPPRESS,
+            help=describe_setting(field, getattr(preset, field.name)),
+            **flag_form(field),
+        )
+
+
+def describe_setting(field, value):
+    """Returns the text that `--help` shows for a setting with a value."""
+    beside = "".join(
+        f"; only with {' '.join(flag_words(*condition))}"
+        for condition in field.metadata["only_with"].items()
+    )
+    text = f"{field.metadata['help']}{beside} ({show_value(value)})"
+    return text.replace("%", "%%")
+
+
+def flag_form(field):
+    """Returns the arguments of `add_argument` that depend on the kind of value."""
+    kind = field.metadata["kind"]
+    if field.type is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if kind.choices:
+        return {"metavar": "{" + ",".join(kind.choices) + "}"}
+    usual = {int: "N", float: "X"}.get(field.type, "NAME")
+    metavar = field.metadata["metavar"] or usual
+    return {"metavar": metavar, "nargs": "+" if kind.several else None}
+
+
+def changed_flags(config, names, preset):
+    """Returns the words that make settings of another run what they are in this.
+
+    Args:
+        config: A `Config`.
+        names: Names of the settings.
+        preset: The `Config` the user started from. What equals it is left out.
+    """
+    words = []
+    for name in names:
+        value = getattr(config, name)
+        if value != getattr(preset, name):
+            words += flag_words(name, value)
+    return words
+
+
+def parse_words(field, words):
+    """Returns the value that the user's words stand for.
+
+    What cannot be parsed stays text: the configuration refuses it with the
+    message that says what it expects.
+    """
+    kind = field.metadata["kind"]
+    if field.type is bool:
+        return words
+    try:
+        if not kind.several:
+            return kind.parse(words)
+        values = tuple(kind.parse(word) for word in words)
+        return None if values == (None,) else values
+    except ValueError:
+        return " ".join(words) if kind.several else words
+
+
+def positive_number(word):
+    """Returns the whole number above 0 that a flag's word stands for."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of at least 1; received '{word}'"
+        )
+    return int(word)

@@ -1,0 +1,250 @@
+"""What a search can be told, and its named presets.
+
+Every value stands here once: the defaults are those of DARTS, and a preset
+states only what it changes.
+"""
+
+import dataclasses
+
+from keras_atdarts.search.partial_channels import check_partial_channels
+from keras_atdarts.errors import InputError
+from keras_atdarts.operations import ATTENTION_PLACEMENTS
+from keras_atdarts.experiments.runs.settings import number
+from keras_atdarts.experiments.runs.settings import one_of
+from keras_atdarts.experiments.runs.settings import optional
+from keras_atdarts.experiments.runs.settings import setting
+from keras_atdarts.experiments.runs.settings import several
+from keras_atdarts.experiments.runs.settings import text
+from keras_atdarts.experiments.runs.settings import whole_number
+from keras_atdarts.experiments.runs.training_config import CELLS_HELP
+from keras_atdarts.experiments.runs.training_config import CUTOUT_HELP
+from keras_atdarts.experiments.runs.training_config import DECAY_HELP
+from keras_atdarts.experiments.runs.training_config import FILTERS_HELP
+from keras_atdarts.experiments.runs.training_config import WEIGHTS
+from keras_atdarts.experiments.runs.training_config import TrainingConfig
+from keras_atdarts.experiments.runs.training_config import check_falling
+from keras_atdarts.experiments.runs.words import flag_name
+
+SEARCH_PRESETS = {
+    # python train/search.py
+    # A few minutes on two cores: shows the whole road, not a cell to keep.
+    "quick": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 3,
+        "steps_per_epoch": 30,
+        "alpha_learning_rate": 6e-3,
+    },
+    # python train/search.py --preset cpu
+    # About 20 minutes on two cores: what found the cell in saved_models/.
+    "cpu": {
+        "filters": 8,
+        "num_cells": 5,
+        "epochs": 8,
+        "steps_per_epoch": 110,
+        "alpha_learning_rate": 3e-3,
+    },
+    # python train/search.py --preset darts
+    # The reference of DARTS in first order: 1.5 days on a GTX 1080 Ti in its paper.
+    # All but data and operations are the defaults.
+    "darts": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+    },
+    # python train/search.py --preset darts-second-order
+    # The same in second order: 4 days.
+    "darts-second-order": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+        "order": 2,
+    },
+    # python train/search.py --preset pc-darts
+    # The reference of PC-DARTS: 0.1 days on a GTX 1080 Ti in its paper. Batches can
+    # be larger, as partial channels take less memory; the rest is that of DARTS.
+    "pc-darts": {
+        "dataset": "cifar10",
+        "operations": ("darts",),
+        "partial_channels": 4,
+        "batch_size": 256,
+        "weight_learning_rate": 0.1,
+        "alpha_learning_rate": 6e-4,
+        "warm_up_epochs": 15,
+    },
+    # python train/search.py --preset paper
+    # The AT-DARTS paper, section 3: about 40 hours on four RTX 2080 Ti. Where it is
+    # open to more than one reading, this one is taken:
+    # - One optimizer is named, SGD, with one momentum and one weight decay: they
+    #   are taken for the alphas as for the weights (DARTS: Adam, decay 1e-3).
+    # - Both learning rates are those of the start: that of the weights falls along
+    #   a cosine to 0.001, that of the alphas stays, as in DARTS.
+    # - The order of approximation is not said: the first. (Its hours do not decide:
+    #   they lie beyond those of DARTS' second order too.)
+    # - The batch size is that of the weights and that of the alphas, 128 images each.
+    # - Clipping is not said: at norm 5, as in DARTS. Alphas are not clipped.
+    # - Attention as a candidate: its result is normalised as that of the pools is.
+    "paper": {
+        "dataset": "cifar10",
+        "batch_size": 128,
+        "alpha_optimizer": "sgd",
+        "alpha_learning_rate": 0.1,
+        "alpha_weight_decay": 3e-4,
+    },
+}
+
+# The preset of train/retrain.py for what a search found, where it is called otherwise.
+RETRAIN_PRESETS_BY_SEARCH = {"darts-second-order": "darts", "pc-darts": "darts"}
+
+# All other settings decide how a supernet is trained.
+OF_RANDOM_SEARCH = (
+    "strategy",
+    "samples",
+    "operations",
+    "attention_placement",
+    "seed",
+)
+OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
+
+ALPHAS = "learning the alphas, how much each operation counts"  # Of --help.
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(TrainingConfig):
+    """Everything that decides a search."""
+
+    presets = SEARCH_PRESETS
+
+    strategy: str = setting(
+        "gradient",
+        one_of("gradient", "random"),
+        "search",
+        "gradient learns which operations count; random draws genotypes, to compare "
+        f"with, and takes only {', '.join(map(flag_name, OF_RANDOM_SEARCH[1:]))} and, "
+        f"for the retraining it names, {', '.join(map(flag_name, OF_ITS_RETRAINING))}",
+    )
+    samples: int = setting(
+        1,
+        whole_number(1),
+        "search",
+        "how many different genotypes to draw; genotype.json is the first",
+        only_with={"strategy": "random"},
+    )
+    weight_fraction: float = setting(
+        0.5,
+        number(above=0, below=1),
+        "data",
+        "part of the training images that trains weights; the rest trains alphas",
+    )
+    cutout: int = setting(0, whole_number(0), "data", CUTOUT_HELP)
+    operations: tuple = setting(
+        ("at_darts",),
+        several(text()),
+        "supernet",
+        "what every edge of a cell can be: operations, or a named set of them",
+    )
+    attention_placement: str = setting(
+        "among_operations",
+        one_of(*ATTENTION_PLACEMENTS),
+        "supernet",
+        "attention as operations among the others, or as a choice of its own that "
+        "follows them on every edge",
+    )
+    filters: int = setting(16, whole_number(1), "supernet", FILTERS_HELP)
+    num_cells: int = setting(8, whole_number(3), "supernet", CELLS_HELP)
+    partial_channels: int = setting(
+        1,
+        whole_number(1),
+        "supernet",
+        "above 1, mix only one in so many channels and let the rest pass, as "
+        "PC-DARTS: for less time and memory. The edges that enter a node then have "
+        "weights as well, by which they are chosen",
+    )
+    epochs: int = setting(
+        50, whole_number(1), "training", "passes over the images that train weights"
+    )
+    batch_size: int = setting(
+        64, whole_number(1), "training", "images per step for weights, and for alphas"
+    )
+    weight_learning_rate: float = setting(
+        0.025, number(above=0), WEIGHTS, "learning rate of the first epoch"
+    )
+    weight_learning_rate_min: float = setting(
+        0.001, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
+    )
+    warm_up_epochs: int = setting(
+        0,
+        whole_number(0),
+        ALPHAS,
+        "epochs at the start that train weights only, without the alphas' pass",
+    )
+    order: int = setting(
+        1,
+        whole_number(1, maximum=2),
+        ALPHAS,
+        "order of approximation: 1 takes the weights as they are, 2 as they would "
+        "be after their next step, at about three times the cost",
+    )
+    hessian: str = setting(
+        "finite_difference",
+        one_of("finite_difference", "exact"),
+        ALPHAS,
+        "how its second derivatives come about: from two gradients, as in the DARTS "
+        "paper, or by differentiating twice",
+        only_with={"order": 2},
+    )
+    alpha_optimizer: str = setting(
+        "adam", one_of("adam", "sgd"), ALPHAS, "optimizer of the alphas"
+    )
+    alpha_betas: tuple = setting(
+        (0.5, 0.999),
+        several(number(minimum=0, below=1), count=2),
+        ALPHAS,
+        "decay rates of Adam's two moments",
+        metavar=("BETA_1", "BETA_2"),
+        only_with={"alpha_optimizer": "adam"},
+    )
+    alpha_momentum: float = setting(
+        0.9,
+        number(minimum=0, below=1),
+        ALPHAS,
+        "momentum of SGD",
+        only_with={"alpha_optimizer": "sgd"},
+    )
+    alpha_learning_rate: float = setting(
+        3e-4, number(above=0), ALPHAS, "learning rate of the first epoch"
+    )
+    alpha_learning_rate_min: float = setting(
+        None,
+        optional(number(minimum=0)),
+        ALPHAS,
+        "learning rate the cosine ends at; none keeps that of the first epoch",
+    )
+    alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
+
+    @classmethod
+    def conditions(cls, name):
+        own = super().conditions(name)
+        if name in (*OF_RANDOM_SEARCH, *OF_ITS_RETRAINING):
+            return own
+        return {"strategy": "gradient", **own}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.precision == "mixed_float16":
+            raise InputError(
+                "precision mixed_float16 is for retraining: Keras scales the losses "
+                "of one optimizer, and a search has two. Give --precision "
+                "mixed_bfloat16."
+            )
+        check_partial_channels(self.filters, self.partial_channels)
+        if self.warm_up_epochs and self.warm_up_epochs >= self.epochs:
+            raise InputError(
+                f"warm_up_epochs must be fewer than the epochs ({self.epochs}), or "
+                f"alphas would learn nothing; received {self.warm_up_epochs}."
+            )
+        check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
+        check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")
+        if len(set(self.operations)) < len(self.operations):
+            raise InputError(
+                "operations must not name one twice; "
+                f"received {', '.join(self.operations)}."
+            )

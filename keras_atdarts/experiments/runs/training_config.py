@@ -1,0 +1,183 @@
+"""What searches and retrainings have in common."""
+
+import dataclasses
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.settings import Config
+from keras_atdarts.experiments.runs.settings import number
+from keras_atdarts.experiments.runs.settings import on_or_off
+from keras_atdarts.experiments.runs.settings import one_of
+from keras_atdarts.experiments.runs.settings import optional
+from keras_atdarts.experiments.runs.settings import setting
+from keras_atdarts.experiments.runs.settings import several
+from keras_atdarts.experiments.runs.settings import text
+from keras_atdarts.experiments.runs.settings import whole_number
+
+# Headings of --help.
+WEIGHTS = "learning the weights"
+MEMORY = "memory and speed"
+
+CUTOUT_HELP = "side in pixels of the square cut out of each image; 0 switches it off"
+FILTERS_HELP = "channels of a node in the first cells; each reduction doubles them"
+CELLS_HELP = "number of cells; those at one and two thirds are reduction cells"
+DECAY_HELP = "L2 decay, added to the gradient"
+
+
+def check_falling(config, highest, lowest):
+    """Raises `InputError` where the schedule from `highest` to `lowest` climbs."""
+    end = getattr(config, lowest)
+    if end is not None and end > getattr(config, highest):
+        raise InputError(
+            f"{lowest} must not exceed {highest} ({getattr(config, highest)}); "
+            f"received {end}."
+        )
+
+
+def check_divisible(batch_size, devices, parts=1):
+    """Raises `InputError` where devices cannot have equal parts of a batch.
+
+    Args:
+        batch_size: Integer, the images of a batch.
+        devices: Integer, how many share it.
+        parts: Integer, in how many parts each works off its share.
+    """
+    if batch_size % devices:
+        lower = batch_size - batch_size % devices
+        sizes = [str(size) for size in (lower, lower + devices) if size]
+        raise InputError(
+            f"A batch of {batch_size} images cannot be shared equally by {devices} "
+            f"devices. Give --batch-size {' or '.join(sizes)}."
+        )
+    share = batch_size // devices
+    if share % parts:
+        possible = [str(n) for n in range(1, share + 1) if share % n == 0]
+        raise InputError(
+            f"A device cannot work off its {share} images of a batch in {parts} equal "
+            "parts. Give --gradient-accumulation one of the numbers "
+            f"{', '.join(possible)}."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Config):
+    """What a search and a retraining have in common."""
+
+    dataset: str = setting(
+        "fashion_mnist_small",
+        text(),
+        "data",
+        "fashion_mnist_small, which comes with the package; a folder with one "
+        "sub-folder of images per class; or the name of an image classification "
+        "set of TensorFlow Datasets, such as cifar10, which is downloaded",
+    )
+    data_dir: str = setting(
+        None,
+        optional(text()),
+        "data",
+        "folder where TensorFlow Datasets has its data or will put the download; "
+        "for fashion_mnist also one of IDX files; none is its usual folder",
+        metavar="DIR",
+    )
+    image_size: tuple = setting(
+        None,
+        optional(several(whole_number(1), count=2)),
+        "data",
+        "resize all images to this size; none keeps their own",
+        metavar=("HEIGHT", "WIDTH"),
+    )
+    crop_padding: int = setting(
+        4,
+        whole_number(0),
+        "data",
+        "pixels of padding for random crops; 0 switches them off",
+    )
+    flip: bool = setting(True, on_or_off(), "data", "mirror half of the images")
+    steps_per_epoch: int = setting(
+        None,
+        optional(whole_number(1)),
+        "training",
+        "end each epoch after at most so many steps; none uses all images",
+    )
+    devices: int = setting(
+        1,
+        whole_number(1),
+        "training",
+        "GPUs of a machine that share each batch; without a GPU, as many parts of "
+        "the CPU",
+    )
+    seed: int = setting(
+        0,
+        whole_number(0, maximum=2**32 - 1),
+        "training",
+        "decides the order of images, their augmentation and the initial values",
+    )
+    deterministic: bool = setting(
+        False,
+        on_or_off(),
+        "training",
+        "the same results to the last bit from the same seed, machine and versions; "
+        "GPUs then take slower kernels, and refuse an operation that has none",
+    )
+    precision: str = setting(
+        "float32",
+        one_of("float32", "mixed_bfloat16", "mixed_float16"),
+        MEMORY,
+        "of the activations; weights, alphas, statistics of batch norms and losses "
+        "are float32 always. mixed_bfloat16 halves the memory, for GPUs that know "
+        "it; mixed_float16, for older ones, is for retraining on one device: its "
+        "gradients need a scale, which Keras finds for one optimizer and one device",
+    )
+    jit: bool = setting(
+        False,
+        on_or_off(),
+        MEMORY,
+        "let XLA compile the step: for GPUs, after minutes of compiling. On CPUs its "
+        "depthwise convolutions are 50 to 100 times slower",
+        only_with={"devices": 1},
+    )
+    sync_batch_norm: bool = setting(
+        False,
+        on_or_off(),
+        "training",
+        "normalise by the statistics of the whole batch on several devices too, "
+        "which talk in every layer then; without it, each takes its own part's",
+    )
+    gradient_accumulation: int = setting(
+        1,
+        whole_number(1),
+        MEMORY,
+        "work off each batch in so many equal parts, one after the other, and take "
+        "one step with the mean of their gradients: about so much less memory. Steps "
+        "and learning rates are those of the whole batch; batch norms see one part "
+        "at a time, so parts should not be small, and running statistics move with "
+        "each",
+    )
+    recompute: bool = setting(
+        False,
+        on_or_off(),
+        MEMORY,
+        "keep the activations between cells only, and compute those within a cell "
+        "again when its gradients need them: the same results in about a third more "
+        "time, so try --gradient-accumulation first. XLA would undo it",
+        only_with={"jit": False},
+    )
+    momentum: float = setting(
+        0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
+    )
+    weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
+    clip_norm: float = setting(
+        5.0,
+        optional(number(above=0)),
+        WEIGHTS,
+        "clip gradients to this global norm; none does not clip",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.sync_batch_norm and self.gradient_accumulation > 1:
+            raise InputError(
+                "sync_batch_norm needs the whole batch at once, and "
+                f"gradient_accumulation {self.gradient_accumulation} works it off in "
+                "parts. Leave one of them out."
+            )
+        check_divisible(self.batch_size, self.devices, self.gradient_accumulation)

@@ -1,0 +1,109 @@
+"""The arms of a study: where the genotypes come from that it compares."""
+
+import dataclasses
+import pathlib
+import re
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.operations import SEARCH_SPACES
+from keras_atdarts.operations import operation_names
+
+# Kinds of arms. Each seed of the first two has a genotype of its own.
+SEARCHED = "searched"
+DRAWN = "drawn"
+GIVEN = "given"
+
+RANDOM = "random"  # The name of the arm whose genotypes are drawn by chance,
+RANDOM_SPACE = "at_darts"  # and the search space they are drawn from.
+
+BETWEEN_NAME_AND_GENOTYPE = "="
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One of the things that a study compares.
+
+    Args:
+        name: String, also the name of its directory.
+        kind: `SEARCHED`: `name` is the search space. `DRAWN`: by chance, with no
+            search at all. `GIVEN`: always the same genotype.
+        genotype: The `Genotype` of a `GIVEN` arm, None of the others.
+    """
+
+    name: str
+    kind: str
+    genotype: Genotype = None
+
+    def to_dict(self):
+        """Returns the arm as a dict, ready for JSON."""
+        cells = {} if self.genotype is None else {"genotype": self.genotype.to_dict()}
+        return {"name": self.name, "kind": self.kind, **cells}
+
+    @classmethod
+    def from_dict(cls, arm):
+        """Returns the arm that `to_dict` (through JSON) came from."""
+        cells = arm.get("genotype")
+        genotype = None if cells is None else Genotype.from_dict(cells)
+        return cls(arm["name"], arm["kind"], genotype)
+
+
+def parse_arm(word):
+    """Returns the arm that a word of the command line stands for.
+
+    Args:
+        word: A search space, `random`, a published genotype, the path of a
+            genotype file, or of the last two `NAME=GENOTYPE`.
+
+    Raises:
+        InputError: It is none of these, or cannot be the name of a directory.
+
+    Example:
+
+    >>> parse_arm("at_darts").kind
+    'searched'
+    >>> parse_arm("mine=runs/a/genotype.json").name
+    'mine'
+    """
+    if word == RANDOM:
+        return Arm(RANDOM, DRAWN)
+    if word in SEARCH_SPACES:
+        return Arm(word, SEARCHED)
+    name, equals, origin = word.partition(BETWEEN_NAME_AND_GENOTYPE)
+    if not equals:
+        name, origin = name_of_genotype(word), word
+    check_own_name(name)
+    if origin not in published_genotypes() and not pathlib.Path(origin).exists():
+        known = (*SEARCH_SPACES, RANDOM, *published_genotypes())
+        raise unknown_name("arm or genotype file", origin, known)
+    return Arm(name, GIVEN, Genotype.load(origin, operation_names()))
+
+
+def name_of_genotype(origin):
+    """Returns what an arm is called after its genotype's file, or its run."""
+    path = pathlib.Path(origin)
+    return path.resolve().parent.name if path.name == "genotype.json" else path.stem
+
+
+def check_own_name(name):
+    """Raises `InputError` where an arm of a genotype cannot be called `name`."""
+    taken = (RANDOM, *SEARCH_SPACES)
+    if name in taken or not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(
+            f"The arm of a genotype cannot be called '{name}': expected letters, "
+            f"digits, '_', '-' and '.', and none of {', '.join(taken)}. Give it a "
+            f"name: NAME{BETWEEN_NAME_AND_GENOTYPE}GENOTYPE."
+        )
+
+
+def check_different(arms):
+    """Raises `InputError` where two arms have the same name."""
+    names = [arm.name for arm in arms]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"Two arms are called '{name}'. Leave one out, or give a genotype "
+                f"another name: NAME{BETWEEN_NAME_AND_GENOTYPE}GENOTYPE."
+            )

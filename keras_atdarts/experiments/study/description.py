@@ -1,0 +1,142 @@
+"""What a study compares and with which budget: the content of study.json."""
+
+import dataclasses
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.errors import located
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
+from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.words import show_value
+from keras_atdarts.experiments.study.arms import DRAWN
+from keras_atdarts.experiments.study.arms import GIVEN
+from keras_atdarts.experiments.study.arms import RANDOM_SPACE
+from keras_atdarts.experiments.study.arms import SEARCHED
+from keras_atdarts.experiments.study.arms import Arm
+from keras_atdarts.experiments.study.arms import check_different
+from keras_atdarts.operations import place_attention
+from keras_atdarts.operations import resolve_operations
+
+# Differ from run to run, so they are no part of a study's settings.
+OF_A_RUN = ("seed", "strategy", "samples", "operations")
+# May differ when a study goes on: that the data are the same, each run checks.
+FREE = ("data_dir",)
+SHARED = ("dataset", "image_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Everything that decides a study.
+
+    Args:
+        arms: Tuple of `Arm`s.
+        seeds: Tuple of integers. Every arm is searched and trained once with each.
+        search: `SearchConfig`, the budget of all searches.
+        retrain: `RetrainConfig`, the budget of all trainings.
+
+    Raises:
+        InputError: The arms could not be compared with each other, or not made.
+    """
+
+    arms: tuple
+    seeds: tuple
+    search: SearchConfig
+    retrain: RetrainConfig
+
+    def __post_init__(self):
+        check_different(self.arms)
+        if len(set(self.seeds)) < len(self.seeds):
+            raise InputError(
+                "Every seed makes the same run again, so seeds must differ; received "
+                f"{' '.join(map(str, self.seeds))}."
+            )
+        for name in SHARED:
+            searched, trained = getattr(self.search, name), getattr(self.retrain, name)
+            if searched != trained and self.has(SEARCHED):
+                raise InputError(
+                    f"Searches and trainings must have the same {name}; received "
+                    f"{show_value(searched)} and {show_value(trained)}. Give "
+                    f"--{name.replace('_', '-')}."
+                )
+        for seed in self.seeds:
+            self.retrain_config(seed)
+        for arm in self.arms:
+            config = self.search_config(arm, self.seeds[0])
+            if config is not None:
+                with located(f"arm {arm.name}"):
+                    operations = resolve_operations(config.operations)
+                    place_attention(operations, config.attention_placement)
+
+    def has(self, *kinds):
+        """Whether there is an arm of one of these kinds."""
+        return any(arm.kind in kinds for arm in self.arms)
+
+    def search_config(self, arm, seed):
+        """Returns the `SearchConfig` of a run; None where a genotype is given."""
+        if arm.kind == GIVEN:
+            return None
+        if arm.kind == DRAWN:
+            values = {"strategy": "random", "operations": (RANDOM_SPACE,)}
+        else:
+            values = {"operations": (arm.name,)}
+        return dataclasses.replace(self.search, seed=seed, **values)
+
+    def retrain_config(self, seed):
+        """Returns the `RetrainConfig` of a run."""
+        return dataclasses.replace(self.retrain, seed=seed)
+
+    def to_dict(self):
+        """Returns the description as a dict, ready for JSON."""
+        return {
+            "arms": [arm.to_dict() for arm in self.arms],
+            "seeds": list(self.seeds),
+            "search": _settings(self.search),
+            "retrain": _settings(self.retrain),
+        }
+
+    @classmethod
+    def from_dict(cls, study):
+        """Returns the description that `to_dict` (through JSON) came from."""
+        return cls(
+            tuple(Arm.from_dict(arm) for arm in study["arms"]),
+            tuple(study["seeds"]),
+            SearchConfig.from_dict(study["search"]),
+            RetrainConfig.from_dict(study["retrain"]),
+        )
+
+    def differences(self, other):
+        """Returns in what another study differs, each a text; `[]` if in nothing."""
+        found = []
+        for name, own, its in self._fields(other):
+            if own != its:
+                found.append(f"{name} (it began with {own}, received {its})")
+        own = {arm.name: arm.genotype for arm in self.arms}
+        for arm in other.arms:
+            if own.get(arm.name, arm.genotype) != arm.genotype:
+                found.append(f"the genotype of the arm {arm.name}")
+        return found
+
+    def _fields(self, other):
+        """Yields the name of each field, and its values in both, as texts."""
+        for name in ("arms", "seeds"):
+            yield name, *(_show(getattr(each, name)) for each in (self, other))
+        kinds = ["retrain"]
+        if self.has(SEARCHED, DRAWN) or other.has(SEARCHED, DRAWN):
+            kinds.append("search")
+        for kind in kinds:
+            both = [getattr(each, kind) for each in (self, other)]
+            for name in _settings(both[0]):
+                if name not in FREE:
+                    yield (
+                        f"{kind} {name}",
+                        *(show_value(getattr(config, name)) for config in both),
+                    )
+
+
+def _settings(config):
+    """Returns the settings of a configuration that all runs share, by name."""
+    values = config.to_dict().items()
+    return {name: value for name, value in values if name not in OF_A_RUN}
+
+
+def _show(values):
+    return " ".join(str(getattr(value, "name", value)) for value in values)

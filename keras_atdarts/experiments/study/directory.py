@@ -1,0 +1,128 @@
+"""The directory of a study: where its description, its runs and its results are."""
+
+import json
+import pathlib
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.experiments.runs.provenance import describe_provenance
+from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.experiments.runs.workdir import saying_where
+from keras_atdarts.experiments.study.description import Description
+
+STUDY = "study.json"
+GENOTYPES = "genotypes"
+RUNS = "runs"
+RESULTS = "results.json"
+TABLES = "results.md"
+CHART = "accuracy.svg"
+
+
+class StudyDirectory:
+    """The directory of one study.
+
+    Args:
+        path: Path; made absolute, as machines of a cluster work elsewhere.
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path).absolute()
+
+    def exists(self):
+        """Whether a study has begun here."""
+        return self.file(STUDY).exists()
+
+    def file(self, name):
+        """Returns the path of the file `name`, one of the constants above."""
+        return self.path / name
+
+    def genotype(self, arm):
+        """Returns the path of the genotype of a `GIVEN` arm."""
+        return self.path / GENOTYPES / f"{arm.name}.json"
+
+    def run(self, arm, seed):
+        """Returns the path of the directory of a run."""
+        return self.path / RUNS / arm.name / str(seed)
+
+    def check(self, description):
+        """Raises what `begin` would raise, and changes nothing."""
+        if not self.exists():
+            self._check_empty()
+            return
+        differences = self.description().differences(description)
+        if differences:
+            raise InputError(
+                f"The study in '{self.path}' cannot go on with other values: "
+                f"{'; '.join(differences)}. Give those it began with, or another "
+                "--workdir."
+            )
+
+    def begin(self, description, command):
+        """Makes the directory, or goes on with the study that is there.
+
+        Args:
+            description: The `Description` that was asked for.
+            command: String, what the user typed.
+
+        Raises:
+            InputError: Another study, or something else, is there.
+        """
+        self.check(description)
+        if self.exists():
+            saved = self._read()
+        else:
+            with saying_where(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            saved = {"command": command, **describe_provenance()}
+        study = {**saved, "study": description.to_dict()}
+        with saying_where(self.path):
+            atomic.write_json(self.file(STUDY), study)
+            for arm in description.arms:
+                if arm.genotype is not None:
+                    self.genotype(arm).parent.mkdir(exist_ok=True)
+                    arm.genotype.save(self.genotype(arm))
+
+    def description(self):
+        """Returns the `Description` of the study that has begun here.
+
+        Raises:
+            InputError: There is none, or it cannot be read.
+        """
+        if not self.exists():
+            raise InputError(
+                f"There is no study in '{self.path}': expected a directory with "
+                f"{STUDY}, which compare.py writes."
+            )
+        try:
+            return Description.from_dict(self._read()["study"])
+        except (KeyError, TypeError, InputError) as error:
+            raise InputError(
+                f"'{self.file(STUDY)}' is not the description of a study that this "
+                f"version can read ({error}). Give another --workdir."
+            ) from error
+
+    def command(self):
+        """Returns what the user typed to begin the study."""
+        return self._read()["command"]
+
+    def _read(self):
+        try:
+            return json.loads(self.file(STUDY).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Cannot read '{self.file(STUDY)}': {error}. Expected the JSON that "
+                "a study writes."
+            ) from error
+
+    def _check_empty(self):
+        """Raises `InputError` where no study can begin."""
+        RunDirectory.check(self.path, overwrite=True)
+        if not self.path.exists():
+            return
+        # What a process leaves that was killed while it began a study is nothing.
+        names = (path.name for path in self.path.iterdir())
+        if not all(name.startswith(atomic.PARTIAL) for name in names):
+            raise InputError(
+                f"'{self.path}' is not empty and holds no {STUDY}. Give --workdir the "
+                "directory of a study, or a new one."
+            )

@@ -1,0 +1,142 @@
+"""One run of a study: an arm with a seed, its steps, and which of them are done.
+
+A step is one of the scripts, in a process of its own: it frees its memory when it
+ends, and goes on from its last checkpoint when it was killed.
+"""
+
+import dataclasses
+import pathlib
+
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.flags import changed_flags
+from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.experiments.study.arms import GIVEN
+
+SEARCH = "search"
+TRAINING = "training"
+EVALUATION = "evaluation"
+
+NETWORK = "network"  # The directory of the training.
+BASE_PRESET = "quick"  # Of the scripts; its values stand where a flag is left out.
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A script that a run calls, and how to see what it has done.
+
+    Args:
+        name: `SEARCH`, `TRAINING` or `EVALUATION`.
+        script: String, the file name of the script.
+        words: Tuple of the words of its command line.
+        result: Path whose existence shows that it is done. None: the finished
+            `RunDirectory` does, and an unfinished one is gone on with.
+        workdir: Path of the directory it writes to.
+    """
+
+    name: str
+    script: str
+    words: tuple
+    workdir: pathlib.Path
+    result: pathlib.Path = None
+
+    def is_done(self):
+        """Whether there is nothing left to do."""
+        if self.result is not None:
+            return self.result.exists()
+        run = RunDirectory(self.workdir)
+        return run.file(workdir.CONFIG).exists() and not run.is_unfinished()
+
+    def command(self):
+        """Returns the script and its words, to begin it or to go on with it."""
+        resume = RunDirectory(self.workdir).is_unfinished() and self.result is None
+        return (self.script, *self.words, *(["--resume"] if resume else []))
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """What is done at one place and in one piece: an arm with a seed.
+
+    Args:
+        path: Path of its directory.
+        arm: String, the name of the arm.
+        seed: Integer. It is the seed of the search and of the training, so that
+            both can be repeated by hand, and so that all arms see the training
+            images in the same order: their results are paired.
+        steps: Tuple of `Step`s, in order.
+    """
+
+    path: pathlib.Path
+    arm: str
+    seed: int
+    steps: tuple
+
+    def __str__(self):
+        return f"{self.arm}, seed {self.seed}"
+
+    def next_step(self):
+        """Returns the first `Step` that is not done; None where all are."""
+        return next((step for step in self.steps if not step.is_done()), None)
+
+    def is_done(self):
+        """Whether the network is searched, trained and evaluated."""
+        return self.next_step() is None
+
+    def run(self, step_name):
+        """Returns the `RunDirectory` of a search or a training."""
+        folder = SEARCH if step_name == SEARCH else NETWORK
+        return RunDirectory(self.path / folder)
+
+    def log(self, step_name):
+        """Returns the path of the file with all that a step has printed."""
+        return self.path / f"{step_name}.log"
+
+
+def study_units(directory, description):
+    """Returns all `Unit`s of a study, all arms of a seed before the next seed.
+
+    A study that is stopped early can then compare its arms over some seeds.
+
+    Args:
+        directory: `StudyDirectory`.
+        description: `Description`.
+    """
+    return [
+        make_unit(directory, description, arm, seed)
+        for seed in description.seeds
+        for arm in description.arms
+    ]
+
+
+def make_unit(directory, description, arm, seed):
+    """Returns the `Unit` of an arm and a seed."""
+    path = directory.run(arm, seed)
+    search, network = path / SEARCH, path / NETWORK
+    steps = []
+    genotype = directory.genotype(arm)
+    if arm.kind != GIVEN:
+        genotype = search / workdir.GENOTYPE
+        words = setting_words(description.search_config(arm, seed))
+        words = (*words, "--workdir", str(search))
+        steps.append(Step(SEARCH, "search.py", words, search))
+    words = (
+        *("--genotype", str(genotype)),
+        *setting_words(description.retrain_config(seed)),
+        *("--workdir", str(network)),
+    )
+    steps.append(Step(TRAINING, "retrain.py", words, network))
+    result = network / workdir.EVALUATION
+    words = ("--workdir", str(network))
+    steps.append(Step(EVALUATION, "evaluate.py", words, network, result))
+    return Unit(path, arm.name, seed, tuple(steps))
+
+
+def setting_words(config):
+    """Returns the words that give a script the settings of a configuration.
+
+    What decides nothing beside the other settings is left out: the scripts would
+    refuse it.
+    """
+    names = [
+        field.name for field in dataclasses.fields(config) if config.counts(field.name)
+    ]
+    return changed_flags(config, names, type(config).preset(BASE_PRESET))

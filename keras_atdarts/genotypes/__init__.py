@@ -1,0 +1,19 @@
+"""Cells as values, without TensorFlow: text forms, derivation, sampling, drawing."""
+
+from keras_atdarts.genotypes.cell import CellGenotype
+from keras_atdarts.genotypes.cell import Edge
+from keras_atdarts.genotypes.derivation import derive_genotype
+from keras_atdarts.genotypes.drawing import plot_genotype
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.sampling import random_genotypes
+
+__all__ = [
+    "CellGenotype",
+    "Edge",
+    "Genotype",
+    "derive_genotype",
+    "plot_genotype",
+    "published_genotypes",
+    "random_genotypes",
+]

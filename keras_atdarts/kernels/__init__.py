@@ -1,0 +1,1 @@
+"""The arithmetic of cells: one reference, and backends that compute it faster."""

@@ -1,0 +1,21 @@
+"""The supernet, and how its alphas learn."""
+
+from keras_atdarts.search.architect import Architect
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.cell import SearchCell
+from keras_atdarts.search.mixing import MixedAttention
+from keras_atdarts.search.mixing import MixedOperation
+from keras_atdarts.search.supernet import Supernet
+from keras_atdarts.search.warm_up import AlphaWarmUp
+
+__all__ = [
+    "AlphaWarmUp",
+    "Architect",
+    "FirstOrder",
+    "MixedAttention",
+    "MixedOperation",
+    "SearchCell",
+    "SecondOrder",
+    "Supernet",
+]

@@ -1,0 +1,461 @@
+"""The supernet: every architecture of the search space at once.
+
+Reference:
+    Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes.cell import BETA
+from keras_atdarts.genotypes.cell import IDENTITY
+from keras_atdarts.genotypes.cell import attention_of
+from keras_atdarts.genotypes.cell import edges_of
+from keras_atdarts.kernels.devices import compiled_by_xla
+from keras_atdarts.kernels.devices import runs_native
+from keras_atdarts.kernels.passes import kernels_learn
+from keras_atdarts.kernels.passes import learning_of_kernels
+from keras_atdarts.layers.blocks import ConvBN
+from keras_atdarts.layers.classifier import Classifier
+from keras_atdarts.networks.plan import CELL_TYPES
+from keras_atdarts.networks.plan import STEM_MULTIPLIER
+from keras_atdarts.networks.plan import cell_plan
+from keras_atdarts.networks.plan import check_image_shape
+from keras_atdarts.operations import place_attention
+from keras_atdarts.operations import resolve_operations
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.cell import SearchCell
+from keras_atdarts.search.mixing import MixingWeights
+from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.training.accumulation import assigned_in_training
+from keras_atdarts.training.accumulation import average_over_parts
+from keras_atdarts.training.stateless import Stateless
+from keras_atdarts.training.stateless import Variables
+from keras_atdarts.training.stateless import recomputed
+from keras_atdarts.training.stateless import run
+
+ALPHA_DEVIATION = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class Supernet(keras.Model):
+    """The network in which every edge mixes all operations, and its alphas.
+
+    `fit` takes an infinite dataset of `(weight_batch, alpha_batch)`, each
+    `(images, labels)`, with `steps_per_epoch`. Every step first updates the
+    alphas on the one batch, then the weights on the other; see also `AlphaWarmUp`.
+
+    Args:
+        num_classes: Integer.
+        filters: Integer, the channels of a node in the first cells; doubled by
+            each reduction cell.
+        num_cells: Integer, at least 3; those at one and two thirds reduce.
+        operations: Name of a search space, or operation names.
+        num_nodes: Integer, the intermediate nodes of a cell.
+        attention_placement: `"among_operations"`, as in the AT-DARTS paper, or
+            `"after_operations"`, as in Att-DARTS: every edge then chooses, with
+            alphas of their own, one attention operation or none to follow.
+        partial_channels: Integer, 1, or K to mix only the first of K parts of the
+            channels on every edge, in less time and memory.
+        edge_normalization: Boolean, whether the edges that enter a node are
+            weighted by a softmax as well, of alphas of their own: the betas. Where
+            partial channels make the alphas waver, it makes the edges stable.
+
+    Call arguments:
+        inputs: Normalised images `(batch, height, width, channels)`.
+        training: Boolean, as for batch norm.
+
+    Input shape:
+        `(batch, height, width, channels)`, at least 4 pixels a side.
+
+    Output shape:
+        Logits `(batch, num_classes)`.
+
+    Example:
+
+    >>> supernet = Supernet(num_classes=10, filters=8, num_cells=5)
+    >>> supernet.build((None, 32, 32, 3))
+    >>> supernet.compile(SGD(0.025, momentum=0.9, clip_norm=5.0), Adam(3e-4))
+    >>> supernet.fit(batches, epochs=50, steps_per_epoch=390)
+    >>> genotype = derive_genotype(supernet.labelled_alphas())
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, algorithm 1;
+        partial channels and edge normalization: Xu, Xie, Zhang, Chen, Qi, Tian,
+        Xiong, PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        filters=16,
+        num_cells=8,
+        operations="at_darts",
+        num_nodes=4,
+        attention_placement="among_operations",
+        partial_channels=1,
+        edge_normalization=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if num_nodes < 1:
+            raise InputError(
+                f"A cell needs at least one node. Received: num_nodes={num_nodes}."
+            )
+        self.num_classes = num_classes
+        self.filters = filters
+        self.num_cells = num_cells
+        self.operations = resolve_operations(operations)
+        self.num_nodes = num_nodes
+        self.attention_placement = attention_placement
+        self.partial_channels = partial_channels
+        self.edge_normalization = edge_normalization
+        # Decided by `compile`, and by `learn_alphas`.
+        self.recompute = False
+        self._stateless_cells = {}
+        self.gradient_accumulation = 1
+        self.learns_alphas = True
+        mixed, attention = place_attention(self.operations, attention_placement)
+        self.choices = dict.fromkeys(CELL_TYPES, mixed)
+        if attention:
+            choices = (IDENTITY, *attention)
+            self.choices |= {attention_of(each): choices for each in CELL_TYPES}
+        if edge_normalization:
+            self.choices |= {edges_of(each): (BETA,) for each in CELL_TYPES}
+        self.stem = ConvBN(
+            STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
+        )
+        self.cells = [
+            SearchCell(
+                plan.filters,
+                mixed,
+                num_nodes,
+                plan.reduction,
+                plan.after_reduction,
+                attention,
+                partial_channels,
+                name=f"cell_{index}",
+                dtype=self.dtype_policy,
+            )
+            for index, plan in enumerate(cell_plan(num_cells, filters))
+        ]
+        self.classifier = Classifier(num_classes, dtype=self.dtype_policy)
+        self.trackers = {
+            prefix: (
+                keras.metrics.SparseCategoricalCrossentropy(
+                    from_logits=True, name=f"{prefix}loss"
+                ),
+                keras.metrics.SparseCategoricalAccuracy(name=f"{prefix}accuracy"),
+            )
+            for prefix in ("", "alpha_")
+        }
+
+    def build(self, input_shape):
+        check_image_shape(input_shape[1:])
+        self.stem.build(input_shape)
+        shapes = [self.stem.compute_output_shape(input_shape)] * 2
+        for cell in self.cells:
+            cell.build(shapes)
+            shapes = [shapes[1], cell.compute_output_shape(shapes)]
+        self.classifier.build(shapes[1])
+        self.alphas = [self._add_alphas(name) for name in self.choices]
+
+    def _add_alphas(self, name):
+        return self.add_weight(
+            name=f"{name}_alphas",
+            shape=(len(cell_edges(self.num_nodes)), len(self.choices[name])),
+            initializer=keras.initializers.RandomNormal(stddev=ALPHA_DEVIATION),
+            autocast=False,
+        )
+
+    @property
+    def operation_weights(self):
+        """The trainable variables of the layers: all but the alphas."""
+        layers = (self.stem, *self.cells, self.classifier)
+        return [weight for layer in layers for weight in layer.trainable_variables]
+
+    def call(self, inputs, training=None):
+        alphas = {
+            name: tf.convert_to_tensor(variable)
+            for name, variable in zip(self.choices, self.alphas, strict=True)
+        }
+        states = [self.stem(inputs, training=training)] * 2
+        for cell in self.cells:
+            outputs = self._run_cell(cell, states, alphas, training)
+            states = [states[1], outputs]
+        return self.classifier(states[1])
+
+    def _run_cell(self, cell, inputs, alphas, training):
+        names = (name(cell.cell_type) for name in (str, attention_of, edges_of))
+        alphas = [alphas[name] for name in names if name in alphas]
+        states = cell.prepare(inputs, training)
+        traced = traces_cells()
+        if not training or not (traced or self.recompute):
+            return self._connect(cell, states, alphas, training)
+        function = self._stateless_cell(cell, states, traced)
+        call = recomputed if self.recompute else run
+        learning = learning_of_kernels(self.variable_dtype)
+        variables = Variables(cell.connections)
+        return call(function, variables, learning, *states, *alphas)
+
+    def _connect(self, cell, states, alphas, training):
+        betas = alphas[-1] if self.edge_normalization else None
+        *others, last = alphas[: len(alphas) - self.edge_normalization]
+        weights = [MixingWeights(tensor, self.num_nodes) for tensor in others]
+        weights.append(MixingWeights(last, self.num_nodes, betas))
+        return cell.connect(states, *weights, training=training)
+
+    def _stateless_cell(self, cell, states, traced):
+        """Returns the `Stateless` that does what the cell does between its states."""
+        kind = cell.kind(states) if traced else cell.name
+        kind = kind, runs_native()
+        if kind not in self._stateless_cells:
+
+            def connect(learning, older, newer, *alphas):
+                with kernels_learn(learning):
+                    return self._connect(cell, [older, newer], alphas, training=True)
+
+            self._stateless_cells[kind] = Stateless(
+                Variables(cell.connections), connect, traced
+            )
+        return self._stateless_cells[kind]
+
+    def compile(
+        self,
+        weight_optimizer,
+        alpha_optimizer,
+        loss=None,
+        architect=None,
+        jit_compile=False,
+        recompute=False,
+        gradient_accumulation=1,
+        **kwargs,
+    ):
+        """Sets how the supernet learns.
+
+        Args:
+            weight_optimizer: Optimizer of the weights, or its name.
+            alpha_optimizer: Another optimizer, of the alphas, or its name.
+            loss: Loss of logits; by default the cross-entropy of integer labels.
+            architect: Computes the gradients of the alphas: `FirstOrder()`, the
+                default, or `SecondOrder()`.
+            jit_compile: Boolean, whether XLA compiles the step. On CPUs its
+                depthwise convolutions are very slow.
+            recompute: Boolean, whether the backward pass computes the activations
+                of each cell anew, which takes less memory and more time.
+            gradient_accumulation: Integer, the equal parts in which each batch is
+                worked off, one after the other; their gradients are averaged.
+                Batch norms see one part at a time.
+            **kwargs: `run_eagerly` or `steps_per_execution`, as of
+                `keras.Model.compile`. Loss and accuracy are always measured.
+
+        Raises:
+            InputError: The policy is mixed_float16, both optimizers are one, or
+                the architect cannot work with the weights' optimizer.
+            TypeError: An argument is unknown.
+        """
+        check_compile_options(kwargs)
+        if self.dtype_policy.name == "mixed_float16":
+            raise InputError(
+                "The supernet does not scale its losses as mixed_float16 needs. "
+                "Use the dtype policy mixed_bfloat16."
+            )
+        if weight_optimizer is alpha_optimizer and not isinstance(alpha_optimizer, str):
+            raise InputError(
+                "Weights and alphas need an optimizer each; received one for both."
+            )
+        super().compile(
+            optimizer=keras.optimizers.get(weight_optimizer),
+            jit_compile=jit_compile,
+            **kwargs,
+        )
+        self.alpha_optimizer = keras.optimizers.get(alpha_optimizer)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, dtype=self.variable_dtype
+        )
+        self.loss_function = keras.losses.get(loss) or cross_entropy
+        self.architect = architect or FirstOrder()
+        self.architect.check(self.optimizer)
+        self.recompute = recompute
+        self._stateless_cells = {}
+        self.gradient_accumulation = gradient_accumulation
+        if self.built:
+            self._build_optimizers()
+
+    def _build_optimizers(self):
+        """Creates the optimizers' variables, which `fit` could not do by itself."""
+        self.optimizer.build(self.operation_weights)
+        self.alpha_optimizer.build(self.alphas)
+
+    def fit(self, *args, **kwargs):
+        """Trains weights and alphas, as `keras.Model.fit` trains weights."""
+        if not self.built:
+            raise InputError(
+                "The supernet is not built. Before fit, call "
+                "supernet.build((None, height, width, channels))."
+            )
+        return super().fit(*args, **kwargs)
+
+    @property
+    def metrics(self):
+        return [metric for pair in self.trackers.values() for metric in pair]
+
+    def loss_and_logits(self, batch, weights=None):
+        """Returns the training loss and the logits of a batch.
+
+        Args:
+            batch: `(images, labels)`.
+            weights: Optional list of tensors to stand for `operation_weights`.
+                With them nothing of the supernet changes, moving statistics
+                included.
+        """
+        if weights is not None:
+            values = zip(self.operation_weights, weights, strict=True)
+            with keras.StatelessScope(state_mapping=values):
+                return self.loss_and_logits(batch)
+        images, labels = batch
+        logits = self(images, training=True)
+        return self.loss_function(labels, logits), logits
+
+    def learn_alphas(self, learning):
+        """Sets whether steps teach the alphas too, as at first, or weights only.
+
+        Args:
+            learning: Boolean.
+        """
+        if learning != self.learns_alphas:
+            self.learns_alphas = learning
+            if self.train_function is not None:  # It does the steps of before.
+                self.make_train_function(force=True)
+
+    def average_over_parts(self, function, batch, like):
+        """Returns a function's gradients for a batch, and the logits.
+
+        Args:
+            function: Function from a batch to a list of gradients and the logits.
+            batch: `(images, labels)`, given to it whole or in the parts of
+                `gradient_accumulation`, of whose gradients this is the mean.
+            like: List of variables or tensors in the shapes of the gradients.
+        """
+        return average_over_parts(
+            function,
+            batch,
+            self.gradient_accumulation,
+            like,
+            outputs=tf.TensorSpec((None, self.num_classes), self.variable_dtype),
+            variables=assigned_in_training(self),
+        )
+
+    def train_step(self, data):
+        with compiled_by_xla(self.jit_compile):
+            return self._train_step(*data)
+
+    def _train_step(self, weight_batch, alpha_batch):
+        if self.learns_alphas:
+            self._alpha_step(weight_batch, alpha_batch)
+        self._weight_step(weight_batch)
+        return self.get_metrics_result()
+
+    def _alpha_step(self, weight_batch, alpha_batch):
+        gradients, logits = self.architect.gradients(self, weight_batch, alpha_batch)
+        self.alpha_optimizer.apply(gradients, self.alphas)
+        self._track("alpha_", alpha_batch[1], logits)
+
+    def _weight_step(self, weight_batch):
+        weights = self.operation_weights
+
+        def slopes(part):
+            with tf.GradientTape() as tape:
+                loss, logits = self.loss_and_logits(part)
+            return tape.gradient(loss, [weight.value for weight in weights]), logits
+
+        gradients, logits = self.average_over_parts(slopes, weight_batch, weights)
+        self.optimizer.apply(gradients, weights)
+        self._track("", weight_batch[1], logits)
+
+    def get_metrics_result(self):
+        results = super().get_metrics_result()
+        if not self.learns_alphas:  # Then they are of no images, and not zero.
+            for metric in self.trackers["alpha_"]:
+                results[metric.name] = results[metric.name] * math.nan
+        return results
+
+    def test_step(self, data):
+        images, labels = data
+        self._track("", labels, self(images, training=False))
+        return {metric.name: metric.result() for metric in self.trackers[""]}
+
+    def _track(self, prefix, labels, logits):
+        for metric in self.trackers[prefix]:
+            metric.update_state(labels, logits)
+
+    def labelled_alphas(self):
+        """Returns `{cell type: {(node, source): {operation: alpha}}}` as floats.
+
+        With attention after operations, `"normal_attention"` and
+        `"reduction_attention"` stand beside the cell types; what they name are
+        attention operations and `"identity"`. With edge normalization,
+        `"normal_edges"` and `"reduction_edges"` name the `"beta"` of each edge.
+        """
+        return {
+            name: {
+                edge: dict(zip(choices, row.tolist(), strict=True))
+                for edge, row in zip(
+                    cell_edges(self.num_nodes), np.asarray(alphas), strict=True
+                )
+            }
+            for (name, choices), alphas in zip(
+                self.choices.items(), self.alphas, strict=True
+            )
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "filters": self.filters,
+            "num_cells": self.num_cells,
+            "operations": self.operations,
+            "num_nodes": self.num_nodes,
+            "attention_placement": self.attention_placement,
+            "partial_channels": self.partial_channels,
+            "edge_normalization": self.edge_normalization,
+        }
+
+    def get_compile_config(self):
+        return keras.saving.serialize_keras_object(
+            {
+                "weight_optimizer": self.optimizer,
+                "alpha_optimizer": self.alpha_optimizer,
+                "loss": self.loss_function,
+                "architect": self.architect,
+                "recompute": self.recompute,
+                "gradient_accumulation": self.gradient_accumulation,
+            }
+        )
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def traces_cells():
+    """Whether cells of one kind can be calls of one function.
+
+    On several replicas it would have to be traced for each of them.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return replicas == 1 and not tf.executing_eagerly()
+
+
+def check_compile_options(options):
+    """Raises `TypeError` for what `compile` would accept and ignore."""
+    unknown = set(options) - {"run_eagerly", "steps_per_execution"}
+    if unknown:
+        raise TypeError(
+            f"Supernet.compile takes no {', '.join(sorted(unknown))}. Expected "
+            "run_eagerly or steps_per_execution beside its own arguments."
+        )

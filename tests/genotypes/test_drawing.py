@@ -1,0 +1,155 @@
+"""Pictures of cells: what the DOT text says, and what is done without Graphviz."""
+
+import collections
+import shutil
+
+import pydot
+import pytest
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes import drawing as plots
+from keras_atdarts.genotypes.drawing import cell_graph
+from keras_atdarts.genotypes.drawing import plot_genotype
+from keras_atdarts.genotypes.genotype import CellGenotype
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.genotype import source_name
+
+needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+
+SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
+
+
+def attention_cell():
+    """A cell with attention, a doubled edge and a node that is not put out."""
+    return CellGenotype(
+        nodes=[
+            [("channel_attention", 0), ("sep_conv_3x3", 1)],
+            [("sep_conv_5x5+channel_attention", 0), ("skip_connect", 2)],
+            [("avg_pool_3x3", 0), ("avg_pool_3x3", 0)],
+            [("channel_attention", 2), ("spatial_attention", 1), ("skip_connect", 3)],
+        ],
+        concat=[4, 5],
+    )
+
+
+def edges_in_text(graph):
+    """Returns `(source, target, label)` of all edges, read back from DOT text."""
+    (read,) = pydot.graph_from_dot_data(graph.to_string())
+    return collections.Counter(
+        tuple(
+            text and text.strip('"')
+            for text in (edge.get_source(), edge.get_destination(), edge.get_label())
+        )
+        for edge in read.get_edges()
+    )
+
+
+def expected_edges(cell):
+    edges = [
+        (source_name(edge.source), source_name(node), edge.operation)
+        for node, node_edges in enumerate(cell.nodes, start=2)
+        for edge in node_edges
+    ]
+    outputs = [(source_name(source), "c_k", None) for source in cell.concat]
+    return collections.Counter(edges + outputs)
+
+
+def cells():
+    yield pytest.param(attention_cell(), id="attention")
+    for name in published_genotypes():
+        for cell_type, cell in Genotype.published(name).cells():
+            yield pytest.param(cell, id=f"{name}-{cell_type}")
+
+
+@pytest.mark.parametrize("cell", cells())
+def test_text_has_exactly_the_edges_of_the_cell(cell):
+    assert edges_in_text(cell_graph(cell, "cell")) == expected_edges(cell)
+
+
+def test_every_node_is_drawn_once_and_coloured_by_its_role():
+    graph = cell_graph(attention_cell(), "a title")
+    nodes = [(node.get_name().strip('"'), node) for node in graph.get_nodes()]
+    drawn = [(name, node.get("fillcolor")) for name, node in nodes if name != "node"]
+    names, colours = zip(*drawn, strict=True)
+    nodes = [f"node {node}" for node in range(4)]
+    assert names == ("c_{k-2}", "c_{k-1}", *nodes, "c_k")
+    roles = (colours[:2], colours[2:6], colours[6:])
+    assert [len(set(role)) for role in roles] == [1, 1, 1]
+    assert len(set(colours)) == 3
+    assert graph.get("label") == "a title"
+    assert graph.get("rankdir") == "LR"
+
+
+def test_highlighted_operations_and_only_these_stand_out():
+    names = {"channel_attention", "spatial_attention"}
+    graph = cell_graph(attention_cell(), "cell", highlight=names)
+    styles = collections.defaultdict(set)
+    for edge in graph.get_edges():
+        if edge.get("label"):
+            style = (edge.get("color"), edge.get("penwidth"), edge.get("fontname"))
+            styles["attention" in edge.get("label")].add(style)
+    (highlighted,), (plain,) = styles[True], styles[False]
+    assert all(a != b for a, b in zip(highlighted, plain, strict=True))
+
+
+@needs_dot
+def test_pictures_of_every_format_are_written(tmp_path):
+    genotype = Genotype.published("DARTS_V2")
+    written = plot_genotype(genotype, tmp_path / "new" / "cells", plots.FORMATS)
+    assert sorted(path.name for path in written) == sorted(
+        f"{cell_type}.{suffix}"
+        for cell_type in ("normal", "reduction")
+        for suffix in ("dot", *plots.FORMATS)
+    )
+    for path in written:
+        signature = SIGNATURES.get(path.suffix[1:], b"digraph")
+        assert path.read_bytes().startswith(signature)
+    assert set(written) == set((tmp_path / "new" / "cells").iterdir())
+
+
+@needs_dot
+def test_picture_shows_operations_and_titles(tmp_path):
+    genotype = Genotype.published("DARTS_V2")
+    plot_genotype(genotype, tmp_path, formats=["svg"])
+    picture = (tmp_path / "normal.svg").read_text()
+    assert picture.count("sep_conv_3x3</text>") == 5
+    assert picture.count("skip_connect</text>") == 2
+    assert picture.count("dil_conv_3x3</text>") == 1
+    assert "normal cell</text>" in picture
+
+
+def broken_dot(directory):
+    program = directory / "dot"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("break_dot", [None, broken_dot])
+def test_without_graphviz_text_is_written_and_help_given(
+    break_dot, tmp_path, monkeypatch, capfd
+):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if break_dot:
+        break_dot(programs)
+    monkeypatch.setenv("PATH", str(programs))
+    written = plot_genotype(Genotype.published("DARTS_V2"), tmp_path / "cells")
+    names = ["normal.dot", "reduction.dot"]
+    assert [path.name for path in written] == names
+    assert sorted(path.name for path in (tmp_path / "cells").iterdir()) == names
+    help_lines = capfd.readouterr().err.splitlines()
+    assert len(help_lines) == 1
+    assert "apt install graphviz" in help_lines[0]
+
+
+def test_unknown_format_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="picture format 'pgn'. Did you mean 'png'"):
+        plot_genotype(Genotype.published("DARTS_V2"), tmp_path / "cells", ["pgn"])
+    assert not (tmp_path / "cells").exists()
+
+
+def test_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/cells: the cells cannot be written"):
+        plot_genotype(Genotype.published("DARTS_V2"), tmp_path / "file" / "cells", [])

@@ -1,0 +1,241 @@
+"""The gradients of the alphas, against closed forms and automatic differentiation."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_checks import random_images
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.kernels.devices import tensorflow_only
+from keras_atdarts.operations import operation_names
+from keras_atdarts.search import second_derivatives
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.second_derivatives import check_second_derivatives
+from keras_atdarts.search.supernet import Supernet
+from keras_atdarts.training.optimizers import SGD
+
+IMAGE_SHAPE = (9, 8, 1)  # Odd, not square, grey.
+RATE, MOMENTUM, DECAY = 0.025, 0.9, 3e-4
+
+
+class Toy:
+    """The toy of the DARTS paper's figure 2: one weight, one alpha.
+
+    `L_val = alpha * w - 2 * alpha + 1`, `L_train = (w - alpha)^2`. The batch is
+    the name of the loss.
+    """
+
+    def __init__(self, weight, alpha, optimizer):
+        self.alphas = [keras.Variable(alpha, dtype="float64")]
+        self.operation_weights = [keras.Variable(weight, dtype="float64")]
+        self.optimizer = optimizer
+        optimizer.build(self.operation_weights)
+
+    def average_over_parts(self, function, batch, like):
+        return function(batch)
+
+    def loss_and_logits(self, batch, weights=None):
+        weight = (weights or self.operation_weights)[0]
+        alpha = tf.convert_to_tensor(self.alphas[0])
+        if batch == "train":
+            return (weight - alpha) ** 2, None
+        return alpha * weight - 2 * alpha + 1, None
+
+
+@pytest.mark.parametrize("hessian", ["finite_difference", "exact"])
+def test_the_second_order_of_a_toy_is_the_closed_form(hessian):
+    """`w' = w - eta (m b + 2 (w - a) + c w)`, the gradient `w' - 2 + 2 eta a`."""
+    weight, alpha, buffer = 2.0, -1.5, 0.7
+    optimizer = SGD(RATE, MOMENTUM, coupled_weight_decay=DECAY, clip_norm=1e-6)
+    toy = Toy(weight, alpha, optimizer)
+    optimizer.buffers[0].assign(buffer)
+    [gradient], _ = SecondOrder(hessian).gradients(toy, "train", "validation")
+    rate = float(np.float32(RATE))
+    step = MOMENTUM * buffer + 2 * (weight - alpha) + DECAY * weight
+    expected = weight - rate * step - 2 + 2 * rate * alpha
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12)
+    assert toy.operation_weights[0].numpy() == weight
+    assert optimizer.buffers[0].numpy() == buffer
+
+
+def batch(seed):
+    images = random_images((2, 6, *IMAGE_SHAPE), "float64")[seed]
+    return tf.constant(images), tf.constant(np.arange(6, dtype="int32") % 3)
+
+
+def numpy_values(variables):
+    return [variable.numpy().copy() for variable in variables]
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    """A supernet in float64 whose momentum is that of a step already made."""
+    supernet = Supernet(3, filters=4, num_cells=3, dtype="float64")
+    supernet.build((None, *IMAGE_SHAPE))
+    supernet.compile(SGD(RATE, MOMENTUM, coupled_weight_decay=DECAY), SGD(0.1))
+    supernet.train_step((batch(0), batch(1)))
+    return supernet
+
+
+@pytest.fixture(scope="module")
+def exact(supernet):
+    """The exact gradients, and what was in the supernet before and after."""
+    before = numpy_values([*supernet.variables, *supernet.optimizer.variables])
+    gradients, _ = SecondOrder("exact").gradients(supernet, batch(0), batch(1))
+    after = numpy_values([*supernet.variables, *supernet.optimizer.variables])
+    return gradients, before, after
+
+
+def relative_error(gradients, expected):
+    difference = [x - y for x, y in zip(gradients, expected, strict=True)]
+    return float(tf.linalg.global_norm(difference) / tf.linalg.global_norm(expected))
+
+
+def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
+    """Differentiates through the step itself, written out once more."""
+    alphas = [alpha.value for alpha in supernet.alphas]
+    weights = [tf.convert_to_tensor(w) for w in supernet.operation_weights]
+    rate = tf.cast(supernet.optimizer.learning_rate, tf.float64)
+    with tensorflow_only(), tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(weights)
+            loss, _ = supernet.loss_and_logits(batch(0), weights)
+        stepped = [
+            w - rate * (MOMENTUM * tf.convert_to_tensor(buffer) + gradient + DECAY * w)
+            for w, gradient, buffer in zip(
+                weights,
+                inner.gradient(loss, weights),
+                supernet.optimizer.buffers,
+                strict=True,
+            )
+        ]
+        loss, _ = supernet.loss_and_logits(batch(1), stepped)
+    expected = outer.gradient(loss, alphas)
+    assert relative_error(exact[0], expected) < 1e-12
+    first, _ = FirstOrder().gradients(supernet, None, batch(1))
+    assert relative_error(first, expected) > 1e-3  # The second order matters.
+
+
+def test_nothing_of_the_supernet_changes(exact):
+    _, before, after = exact
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_finite_difference_comes_to_the_exact_product(supernet, exact):
+    """So close to the weights that no ReLU switches in between."""
+    architect = SecondOrder("finite_difference", epsilon=1e-6)
+    gradients, _ = architect.gradients(supernet, batch(0), batch(1))
+    assert relative_error(gradients, exact[0]) < 1e-7
+
+
+class SmoothToy(Toy):
+    """`L_train = exp(alpha * w)`, whose finite difference is not exact."""
+
+    def loss_and_logits(self, batch, weights=None):
+        if batch == "train":
+            weight = (weights or self.operation_weights)[0]
+            return tf.exp(tf.convert_to_tensor(self.alphas[0]) * weight), None
+        return super().loss_and_logits(batch, weights)
+
+
+def test_the_error_of_the_finite_difference_falls_with_the_square_of_epsilon():
+    toy = SmoothToy(0.5, 0.7, SGD(RATE))
+    [exact], _ = SecondOrder("exact").gradients(toy, "train", "validation")
+    errors = []
+    for epsilon in (0.1, 0.01):
+        architect = SecondOrder("finite_difference", epsilon)
+        [gradient], _ = architect.gradients(toy, "train", "validation")
+        errors.append(abs(float(gradient - exact)))
+    np.testing.assert_allclose(errors[0] / errors[1], 100, rtol=0.01)
+
+
+def test_a_validation_gradient_of_zero_gives_the_first_order():
+    """Not nan: the finite difference divides by the gradient's norm."""
+    toy = Toy(1.0, 0.0, SGD(RATE))
+    [gradient], _ = SecondOrder().gradients(toy, "train", "validation")
+    rate = float(np.float32(RATE))
+    np.testing.assert_allclose(gradient, 1 - rate * 2 - 2, rtol=1e-12)
+
+
+def test_the_first_order_is_the_slope_of_the_loss(supernet):
+    data = batch(1)
+    gradients, _ = FirstOrder().gradients(supernet, None, data)
+    generator = np.random.default_rng(0)
+    for alpha, gradient in zip(supernet.alphas, gradients, strict=True):
+        direction = generator.normal(size=alpha.shape)
+        start, step = alpha.numpy().copy(), 1e-5
+        losses = []
+        for sign in (1, -1):
+            alpha.assign(start + sign * step * direction)
+            losses.append(float(supernet.loss_and_logits(data)[0]))
+        alpha.assign(start)
+        slope = (losses[0] - losses[1]) / (2 * step)
+        np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architect", [FirstOrder, SecondOrder])
+def test_regularizers_add_their_gradient(architect, supernet):
+    def squares(alphas):
+        return tf.add_n([tf.reduce_sum(alpha**2) for alpha in alphas])
+
+    plain, _ = architect().gradients(supernet, batch(0), batch(1))
+    regular, _ = architect(regularizers=[squares]).gradients(
+        supernet, batch(0), batch(1)
+    )
+    for one, other, alpha in zip(plain, regular, supernet.alphas, strict=True):
+        np.testing.assert_allclose(other - one, 2 * alpha.numpy(), rtol=1e-9)
+
+
+@keras.saving.register_keras_serializable(package="test_architect")
+def no_rule(alphas):
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    "architect",
+    [FirstOrder([no_rule]), SecondOrder("exact", 0.1, [no_rule])],
+    ids=["first", "second"],
+)
+def test_architects_are_saved_whole(architect):
+    saved = keras.saving.serialize_keras_object(architect)
+    restored = keras.saving.deserialize_keras_object(saved)
+    assert vars(restored) == vars(architect)
+
+
+def test_mistakes_are_refused(supernet):
+    with pytest.raises(InputError, match="Did you mean 'exact'"):
+        SecondOrder("exakt")
+    with pytest.raises(InputError, match="epsilon must be above 0; received 0"):
+        SecondOrder(epsilon=0)
+    with pytest.raises(InputError, match="keras_atdarts.SGD can tell"):
+        other = Supernet(3, filters=4, num_cells=3)
+        other.compile("sgd", "adam", architect=SecondOrder())
+
+
+def test_every_operation_has_a_second_derivative():
+    check_second_derivatives(operation_names())
+
+
+def test_an_operation_without_second_derivative_is_named(monkeypatch):
+    """TensorFlow's crop-and-resize has a first derivative only."""
+
+    class Cropped:
+        compute_dtype = variable_dtype = "float32"
+        trainable_variables = ()
+
+        def build(self, shape):
+            pass
+
+        def mix(self, shared, weights, training):
+            boxes = tf.constant([[0.0, 0.0, 0.5, 0.5]])
+            crop = tf.image.crop_and_resize(shared.x, boxes, [0], [2, 2])
+            return [weights[0] * crop]
+
+    monkeypatch.setattr(
+        second_derivatives, "build_operation", lambda *_, **__: Cropped()
+    )
+    with pytest.raises(InputError, match="'cropped' has no second derivative"):
+        check_second_derivatives(["cropped"])

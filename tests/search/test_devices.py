@@ -1,0 +1,186 @@
+"""Several devices train as one does; logical CPU devices stand in for GPUs."""
+
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import sample_data
+import scripts
+import tensorflow as tf
+from layer_checks import random_images
+
+from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs import runtime
+from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.supernet import Supernet
+from keras_atdarts.training.optimizers import SGD
+from keras_atdarts.training.optimizers import Adam
+
+NUM_DEVICES = 4
+CLIP_NORM = 0.05
+
+
+def mean_square(alphas):
+    return tf.add_n([tf.reduce_mean(alpha**2) for alpha in alphas])
+
+
+ARCHITECTS = {
+    "first": FirstOrder([mean_square]),
+    "second": SecondOrder(regularizers=[mean_square]),
+    "exact": SecondOrder("exact"),
+}
+
+
+def in_a_process_of_its_own(call):
+    """TensorFlow confuses two strategies of one process."""
+    place = pathlib.Path(sample_data.__file__).parent
+    program = f"import test_devices; test_devices.{call}"
+    subprocess.run([sys.executable, "-c", program], cwd=place, check=True)
+
+
+# Two devices are enough for the exact product, whose graph is the largest.
+@pytest.mark.parametrize(
+    ("order", "num_devices"),
+    [("first", NUM_DEVICES), ("second", NUM_DEVICES), ("exact", 2)],
+)
+def test_steps_on_several_devices_are_those_on_one(order, num_devices):
+    in_a_process_of_its_own(f"compare_steps({order!r}, {num_devices})")
+
+
+def compare_steps(order, num_devices):
+    """The first step leaves momentum, from which the second one looks ahead."""
+    runtime.prepare_runtime()
+    # The devices first: they are made before TensorFlow runs anything.
+    several, one = (take_steps(devices, order) for devices in (num_devices, 1))
+    for (metrics, found), (expected_metrics, expected) in zip(
+        several, one, strict=True
+    ):
+        for name, value in expected_metrics.items():  # Of float32.
+            np.testing.assert_allclose(metrics[name], value, 1e-6, err_msg=name)
+        for value, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(value, other, rtol=0, atol=1e-12)
+    (_, first), (_, second) = several
+    changes = [np.max(np.abs(x - y)) for x, y in zip(first, second, strict=True)]
+    assert min(changes) > 1e-8  # Far more than they may differ.
+
+
+def take_steps(num_devices, order):
+    """Returns the metrics and the variables after each of two steps, in float64."""
+    keras.utils.set_random_seed(0)
+    with runtime.make_strategy(num_devices).scope():
+        operations = ("none", "dil_conv_3x3", "spatial_attention")
+        supernet = Supernet(3, 4, 3, operations, num_nodes=1, dtype="float64")
+        supernet.build((None, 8, 8, 1))
+        optimizer = SGD(0.1, momentum=0.9, clip_norm=CLIP_NORM)
+        supernet.compile(optimizer, SGD(0.1), architect=ARCHITECTS[order])
+    data = tf.data.Dataset.from_tensors(batches()).repeat()
+    steps = []
+    for _ in range(2):
+        history = supernet.fit(data, steps_per_epoch=1, shuffle=False, verbose=0)
+        metrics = {name: value for name, [value] in history.history.items()}
+        steps.append((metrics, list(map(compared_values, supernet.weights))))
+        if len(steps) == 1:
+            # The momentum is the first gradient, which was clipped.
+            norm = tf.linalg.global_norm([each.numpy() for each in optimizer.buffers])
+            np.testing.assert_allclose(norm, CLIP_NORM, rtol=1e-12)
+    return steps
+
+
+def compared_values(variable):
+    """Not of moving variances: they are unbiased by the pixels of one device."""
+    is_statistic = variable.path.endswith("moving_statistics")
+    return variable.numpy()[0] if is_statistic else variable.numpy()
+
+
+def batches():
+    """Batches for weights and alphas whose batch norms see the same everywhere.
+
+    Each device has the same images, so that the statistics of its part are those
+    of the whole, but labels and with them gradients of its own.
+    """
+    images = random_images((2, 2, 8, 8, 1), "float64")
+    images = np.concatenate([images] * NUM_DEVICES, axis=1)
+    labels = np.random.default_rng(0).integers(3, size=images.shape[:2])
+    return tuple(zip(images, labels, strict=True))
+
+
+class Copies(keras.callbacks.Callback):
+    """Counts the variables, and holds the copies of each to be the same bits."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        optimizers = (self.model.optimizer, self.model.alpha_optimizer)
+        owners = (self.model, *optimizers)
+        variables = [each for owner in owners for each in owner.variables]
+        # Metrics are added up when they are read.
+        held = [each for each in variables if each.synchronization != "on_read"]
+        for variable in held:
+            first, *others = variable.value.values
+            for other in others:
+                np.testing.assert_array_equal(first, other, err_msg=variable.path)
+        self.counts.append(len(held))
+
+
+def test_four_replicas_stay_the_same_bits():
+    in_a_process_of_its_own("train_and_compare_copies()")
+
+
+def train_and_compare_copies():
+    """Replicas see different images: gradients and moving statistics are shared."""
+    with runtime.make_strategy(NUM_DEVICES).scope():
+        operations = ("skip_connect", "sep_conv_3x3")
+        supernet = Supernet(
+            3, filters=4, num_cells=3, operations=operations, num_nodes=1
+        )
+        supernet.build((None, 8, 8, 1))
+        weight_optimizer = SGD(0.1, momentum=0.9, clip_norm=1.0)
+        supernet.compile(weight_optimizer, Adam(0.1))
+    batch = random_images((2 * NUM_DEVICES, 8, 8, 1)), np.arange(2 * NUM_DEVICES) % 3
+    copies = Copies()
+    supernet.fit(
+        tf.data.Dataset.from_tensors((batch, batch)).repeat(),
+        steps_per_epoch=3,
+        shuffle=False,
+        verbose=0,
+        callbacks=[copies],
+    )
+    own = supernet.alphas + supernet.operation_weights
+    statistics = [each for each in supernet.variables if "moving" in each.path]
+    assert statistics
+    # Of the optimizers: momentum; two moments; and each its steps and its rate.
+    num_states = len(supernet.operation_weights) + 2 * len(supernet.alphas) + 4
+    assert copies.counts == [len(own) + len(statistics) + num_states] * 3
+
+
+def test_scripts_train_on_two_devices(tmp_path):
+    images = sample_data.write_image_folder(tmp_path / "images", (9, 8, 1))
+    data = ["--dataset", images, *scripts.SMALL, "--devices", 2, "--epochs", 1]
+    search, network = tmp_path / "search", tmp_path / "network"
+    words = [*data, *scripts.SMALL_SPACE, "--workdir", search]
+    assert scripts.run("search.py", *words) == 0
+    genotype = search / "genotype.json"
+    words = [*data, "--genotype", genotype, "--workdir", network, "--auxiliary"]
+    assert scripts.run("retrain.py", *words) == 0
+    assert scripts.run("evaluate.py", "--workdir", network) == 0
+
+
+def test_unusable_devices_are_refused():
+    with pytest.raises(InputError, match="--batch-size 48 or 52"):
+        SearchConfig(batch_size=50, devices=4)
+    tf.zeros(())  # TensorFlow runs now, on the four devices of the tests.
+    with pytest.raises(InputError, match="runs already"):
+        runtime.make_strategy(5)
+
+
+def test_more_devices_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)
+    with pytest.raises(InputError, match="There are 2 GPUs; received 4 devices"):
+        runtime.make_strategy(4)
