@@ -2,7 +2,7 @@
 
     python benchmarks/graph.py                       # the supernet of DARTS
     python benchmarks/graph.py --order 2 --recompute
-    python benchmarks/graph.py --formulation gpu     # what a GPU would run
+    python benchmarks/graph.py --backend joined      # what a GPU would run
     python benchmarks/graph.py --output graph.json
 
 The step is traced and not run. Prints how many nodes its graph has, functions that
@@ -79,15 +79,15 @@ def main(argv=None):
     flags.add_number(parser, "--image-size", 32, "their side in pixels")
     flags.add_number(parser, "--top", 20, "types of kernels to list")
     parser.add_argument("--recompute", action="store_true", help="to save memory")
-    workloads.add_formulation_flag(parser)
+    workloads.add_backend_flag(parser)
     parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
     arguments = parser.parse_args(argv)
     if arguments.output:
         flags.check_writable(parser, arguments.output)
     runtime.prepare_runtime()
     started = time.perf_counter()
-    with workloads.formulation(arguments.formulation):
-        function, library = trace_step(arguments)
+    workloads.use_backend(arguments.backend)
+    function, library = trace_step(arguments)
     seconds = time.perf_counter() - started
     stored = stored_nodes(function, library)
     executed = executed_nodes(function, library)

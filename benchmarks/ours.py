@@ -49,7 +49,7 @@ def parse_arguments(argv):
     flags.add_number(job, "--partial-channels", 1, "parts, of which one is mixed")
     job.add_argument("--recompute", action="store_true", help="to save memory")
     flags.add_number(job, "--gradient-accumulation", 1, "parts of a batch")
-    workloads.add_formulation_flag(job)
+    workloads.add_backend_flag(job)
     add_step_flags(job)
     job = add_job(jobs, "retrain", retrain)
     add_network_flags(job)
@@ -92,8 +92,8 @@ def search(arguments):
         gradient_accumulation=arguments.gradient_accumulation,
     )
     batch = workloads.random_batch(arguments.batch_size, arguments.image_size)
-    with workloads.formulation(arguments.formulation):
-        report = measure_training(supernet, (batch, batch), arguments.steps)
+    workloads.use_backend(arguments.backend)
+    report = measure_training(supernet, (batch, batch), arguments.steps)
     parameters = workloads.count_values(supernet.operation_weights)
     return {**report, "parameters": parameters}
 

@@ -1,6 +1,6 @@
 """The models that the benchmarks run: compiled, with random weights and images."""
 
-import contextlib
+import os
 import time
 
 import keras
@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.kernels.devices import formulated_for
+from keras_atdarts.kernels.choice import BACKENDS
+from keras_atdarts.kernels.choice import VARIABLE
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
@@ -17,13 +18,6 @@ from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
 
 NUM_CLASSES = 10
-# The device, and whether edges that leave one node are computed as one tensor.
-FORMULATIONS = {
-    "native": ("native", False),
-    "cpu": ("cpu", False),
-    "gpu": ("gpu", True),
-    "gpu-edges": ("gpu", False),
-}
 ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
@@ -55,21 +49,20 @@ def make_supernet(arguments, image_size=32, partial_channels=1, **options):
     return supernet
 
 
-def add_formulation_flag(parser):
-    """Adds the flag that `formulation` reads."""
+def add_backend_flag(parser):
+    """Adds the flag that `use_backend` reads."""
     parser.add_argument(
-        "--formulation",
-        choices=FORMULATIONS,
-        help="of cells: for CPUs with kernels of our own, for CPUs without, for GPUs, "
-        "or for GPUs with every edge by itself (that of this machine)",
+        "--backend",
+        choices=BACKENDS,
+        help="that computes the cells: reference is plain TensorFlow, native our own "
+        "kernels for CPUs, joined what GPUs run (that of this machine)",
     )
 
 
-def formulation(name):
-    """Returns the context in which cells are traced, by the flag's value."""
-    if name is None:
-        return contextlib.nullcontext()
-    return formulated_for(*FORMULATIONS[name])
+def use_backend(name):
+    """Makes this process compute cells by a backend, if one is named."""
+    if name is not None:
+        os.environ[VARIABLE] = name
 
 
 def make_network(genotype, filters, num_cells, image_size=32):

@@ -55,6 +55,7 @@ _ROOM_OF = {
     "published_genotypes": "genotypes",
     "random_genotypes": "genotypes",
     "register_operation": "operations",
+    "register_regularizer": "search",
     "search_batches": "data",
     "search_split": "data",
     "training_batches": "data",

@@ -1,5 +1,6 @@
 """Cells as values, without TensorFlow: text forms, derivation, sampling, drawing."""
 
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.derivation import derive_genotype
@@ -9,6 +10,7 @@ from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.genotypes.sampling import random_genotypes
 
 __all__ = [
+    "CellAlphas",
     "CellGenotype",
     "Edge",
     "Genotype",

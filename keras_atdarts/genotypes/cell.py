@@ -13,7 +13,6 @@ from keras_atdarts.errors import located
 NUM_INPUTS = 2
 FOLLOWED_BY = "+"  # Stands between an operation and the attention after it.
 IDENTITY = "identity"  # Stands for no attention where there could be one.
-BETA = "beta"  # How much an edge counts among those that enter its node.
 
 
 def attended_name(operation, attention):
@@ -26,16 +25,6 @@ def attended_name(operation, attention):
     if attention == IDENTITY:
         return operation
     return f"{operation}{FOLLOWED_BY}{attention}"
-
-
-def attention_of(cell_type):
-    """Returns what the alphas of the attention in a type of cell are called."""
-    return f"{cell_type}_attention"
-
-
-def edges_of(cell_type):
-    """Returns what the alphas of the edges in a type of cell, the betas, are called."""
-    return f"{cell_type}_edges"
 
 
 def name_parts(name):

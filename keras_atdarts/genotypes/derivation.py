@@ -5,11 +5,10 @@ import math
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import located
-from keras_atdarts.genotypes.cell import BETA
+from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.cell import IDENTITY
 from keras_atdarts.genotypes.cell import attended_name
-from keras_atdarts.genotypes.cell import attention_of
-from keras_atdarts.genotypes.cell import edges_of
 from keras_atdarts.genotypes.genotype import NUM_INPUTS
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Edge
@@ -35,13 +34,11 @@ def derive_genotype(alphas, edges_per_node=2):
     its edge: the softmax of the betas over the edges that enter the node.
 
     Args:
-        alphas: Dictionary with the keys `"normal"` and `"reduction"`, and where
-            attention follows also `"normal_attention"` and
-            `"reduction_attention"`, with edge normalization `"normal_edges"` and
-            `"reduction_edges"`. Each value maps `(node, source)`, numbered as
-            in `Genotype`, to a dictionary from the name of an operation (of
-            attention, or `"identity"`; of an edge: `"beta"`) to its alpha, before
-            the softmax.
+        alphas: Dictionary with the keys `"normal"` and `"reduction"`. Each value is a
+            `CellAlphas` of dictionaries, or, where there are only alphas of
+            operations, that dictionary: from `(node, source)`, numbered as in
+            `Genotype`, to a dictionary from the name of an operation to its alpha,
+            before the softmax.
         edges_per_node: Integer, the number of edges that a node keeps.
 
     Returns:
@@ -66,17 +63,14 @@ def derive_genotype(alphas, edges_per_node=2):
         section 2.4;
         [PC-DARTS](https://arxiv.org/abs/1907.05737), section 3.3
     """
-    cell_types = ("normal", "reduction")
-    optional = [name(each) for name in (attention_of, edges_of) for each in cell_types]
-    check_keys(alphas, cell_types, optional=optional)
+    check_keys(alphas, CELL_TYPES)
     cells = {}
-    for cell_type in cell_types:
-        attention = alphas.get(attention_of(cell_type))
-        betas = alphas.get(edges_of(cell_type))
+    for cell_type in CELL_TYPES:
+        of_cell = alphas[cell_type]
+        if not isinstance(of_cell, CellAlphas):
+            of_cell = CellAlphas(operations=of_cell)
         with located(f"alphas of the {cell_type} cell"):
-            cells[cell_type] = _derive_cell(
-                alphas[cell_type], attention, betas, edges_per_node
-            )
+            cells[cell_type] = _derive_cell(*of_cell, edges_per_node)
     return Genotype(**cells)
 
 
@@ -101,8 +95,8 @@ def _beta(betas, node, source):
     with located(f"beta of source {source}"):
         if (node, source) not in betas:
             raise InputError("is missing; give each edge one.")
-        _check_finite(betas[node, source])
-    return float(betas[node, source][BETA])
+        _check_finite({"beta": betas[node, source]})
+    return float(betas[node, source])
 
 
 def _strongest_edges(edges, betas, edges_per_node):

@@ -1,14 +1,14 @@
-"""The tensors of several edges as one, for devices on which launches cost."""
+"""The backend for GPUs, where each launch of a kernel costs: few wide kernels."""
 
 import collections.abc
 import functools
 
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.kernels.constants import constant
-from keras_atdarts.kernels.devices import joins_edges
-
-CHANNELS = 3  # The last axis of images.
+from keras_atdarts.kernels.reference import EPSILON
+from keras_atdarts.kernels.reference import Reference
 
 
 class JoinedTensors(collections.abc.Sequence):
@@ -24,20 +24,9 @@ class JoinedTensors(collections.abc.Sequence):
         self.joined = joined
         self.num_edges = num_edges
 
-    @classmethod
-    def of(cls, tensors):
-        """Returns the `JoinedTensors` of a list of tensors of one shape."""
-        if isinstance(tensors, cls):
-            return tensors
-        if are_one(tensors):
-            joined = tf.tile(tensors[0], constant([1, 1, 1, len(tensors)]))
-        else:
-            joined = tf.concat(tensors, constant(CHANNELS))
-        return cls(joined, len(tensors))
-
     @functools.cached_property
     def _apart(self):
-        return tf.split(self.joined, self.num_edges, constant(CHANNELS))
+        return tf.split(self.joined, self.num_edges, axis=-1)
 
     def __len__(self):
         return self.num_edges
@@ -46,35 +35,90 @@ class JoinedTensors(collections.abc.Sequence):
         return self._apart[index]
 
 
-def should_join(tensors):
-    """Whether a list of tensors is to be computed as one."""
-    return len(tensors) > 1 and joins_edges()
-
-
-def are_one(tensors):
-    """Whether all tensors of a list are the same."""
-    return not isinstance(tensors, JoinedTensors) and all(
-        x is tensors[0] for x in tensors
-    )
-
-
-def on_each(function, tensors):
-    """Returns a function's results, which works on every channel by itself."""
+def join(tensors):
+    """Returns the one tensor that `JoinedTensors` of a list of tensors hold."""
     if isinstance(tensors, JoinedTensors):
-        return JoinedTensors(function(tensors.joined), len(tensors))
-    return [function(x) for x in tensors]
+        return tensors.joined
+    return tf.concat(tensors, axis=-1)
 
 
-def concat_channels(left, right):
-    """Returns the pairs of two lists, the channels of the first one first."""
-    if not isinstance(left, JoinedTensors):
-        pairs = zip(left, right, strict=True)
-        return [tf.concat(pair, constant(CHANNELS)) for pair in pairs]
-    edges = len(left)
-    halves = [each.joined for each in (left, right)]
-    *image, _ = tf.unstack(tf.shape(halves[0]))
-    halves = [tf.reshape(x, [*image, edges, x.shape[-1] // edges]) for x in halves]
-    channels = sum(x.shape[-1] for x in halves)
-    joined = tf.reshape(tf.concat(halves, axis=-1), [*image, edges * channels])
-    joined.set_shape([*left.joined.shape[:-1], edges * channels])
-    return JoinedTensors(joined, edges)
+class Joined(Reference):
+    """Computes all edges that leave a node as one, with more channels."""
+
+    def stage(
+        self,
+        inputs,
+        depthwise,
+        pointwise,
+        scales=None,
+        offsets=None,
+        strides=1,
+        dilation_rate=1,
+    ):
+        edges, channels, filters = pointwise.shape
+        if edges == 1:
+            return super().stage(
+                inputs, depthwise, pointwise, scales, offsets, strides, dilation_rate
+            )
+        x = join(inputs)
+        if depthwise is not None:
+            if len(inputs) == 1:
+                x = tf.tile(x, [1, 1, 1, edges])
+            depthwise = tf.transpose(depthwise, [1, 2, 0, 3, 4])
+            size = depthwise.shape[0]
+            depthwise = tf.reshape(depthwise, [1, size, size, edges * channels, 1])
+        if depthwise is None and len(inputs) == 1:
+            pointwise = tf.transpose(pointwise, [1, 0, 2])
+        else:
+            # Blocks along the diagonal: products with zeros, for a single launch.
+            blocks = np.eye(edges)[:, np.newaxis, :, np.newaxis]
+            blocks = constant(blocks, pointwise.dtype)
+            pointwise = pointwise[:, :, tf.newaxis] * blocks
+        pointwise = tf.reshape(pointwise, [1, -1, edges * filters])
+        [x] = self.convolve([x], depthwise, pointwise, strides, dilation_rate)
+        return self.normalize(JoinedTensors(x, edges), scales, offsets)
+
+    def normalize(self, tensors, scales=None, offsets=None):
+        edges = len(tensors)
+        if edges == 1 and scales is not None and scales.shape[0] > 1:
+            [x], statistics = self.normalize(tensors)
+            terms = [x * tf.cast(scale, x.dtype) for scale in tf.unstack(scales)]
+            if offsets is not None:
+                pairs = zip(terms, tf.unstack(offsets), strict=True)
+                terms = [y + tf.cast(offset, x.dtype) for y, offset in pairs]
+            return terms, statistics
+        x = join(tensors)
+        if x.dtype == tf.float64:  # TensorFlow has no kernel.
+            return super().normalize(list(tensors), scales, offsets)
+        rows = [
+            _row(values, default, edges, x.shape[-1])
+            for values, default in ((scales, 1.0), (offsets, 0.0))
+        ]
+        result, *statistics = _fused_batch_norm(x, *rows)
+        statistics = tf.reshape(tf.stack(statistics), [2, edges, -1])
+        return JoinedTensors(result, edges), statistics
+
+
+def _row(values, default, edges, channels):
+    """Returns scales or offsets of joined tensors, one for each channel."""
+    if values is None:
+        return constant(np.full(channels, default, "float32"))
+    if values.shape.rank == 1:
+        values = values[:, tf.newaxis] * tf.ones([1, channels // edges], values.dtype)
+    return tf.reshape(values, [channels])
+
+
+def _fused_batch_norm(x, scales, offsets):
+    """Returns the normalised tensor, its means and unbiased variances: one launch."""
+    zeros = constant(np.zeros(x.shape[-1], "float32"))
+    # Not tf.nn.fused_batch_norm: it would raise epsilon from 1e-5 to 1.001e-5.
+    result = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scales,
+        offset=offsets,
+        mean=zeros,
+        variance=zeros,
+        epsilon=EPSILON,
+        exponential_avg_factor=1.0,  # The new moving statistics: the batch's.
+    )
+    return result.y, result.batch_mean, result.batch_variance

@@ -12,10 +12,10 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels.devices import tensorflow_only
+from keras_atdarts.kernels.reference import convolution
+from keras_atdarts.kernels.reference import mean_over_pixels
 from keras_atdarts.layers.batch_normalization import BatchNormalization
-from keras_atdarts.layers.blocks import uniform_initializer
+from keras_atdarts.layers.stage import uniform_initializer
 
 
 def check_reduction_ratio(reduction_ratio):
@@ -95,7 +95,7 @@ class ChannelGate(Gate):
         ]
 
     def call(self, tensors, training=None):
-        average = tf.stack([kernels.mean_over_pixels(x) for x in tensors])
+        average = tf.stack([mean_over_pixels(x) for x in tensors])
         maximum = tf.stack([tf.reduce_max(x, axis=[1, 2]) for x in tensors])
         gates = tf.sigmoid(self._mlp(average) + self._mlp(maximum))
         return tf.unstack(gates[:, :, tf.newaxis, tf.newaxis, :], self.num_gates)
@@ -156,10 +156,8 @@ class SpatialGate(Gate):
     def _convolve(self, pooled):
         kernel = tf.convert_to_tensor(self.kernel)
         if len(pooled) == 1:
-            return kernels.convolution(pooled[0], kernel)
-        maps = [
-            kernels.convolution(x, kernel[..., i : i + 1]) for i, x in enumerate(pooled)
-        ]
+            return convolution(pooled[0], kernel)
+        maps = [convolution(x, kernel[..., i : i + 1]) for i, x in enumerate(pooled)]
         return tf.concat(maps, axis=-1)
 
     def normalized_kernels(self):
@@ -183,8 +181,7 @@ class Attention(keras.layers.Layer):
         raise NotImplementedError
 
     def call(self, inputs, training=None):
-        with tensorflow_only():  # So that XLA can compile any model it stands in.
-            [gate] = self.gate([inputs], training=training)
+        [gate] = self.gate([inputs], training=training)
         return inputs * gate
 
     def compute_output_shape(self, input_shape):

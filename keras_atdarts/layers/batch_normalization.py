@@ -8,14 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels import normalization
+from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.constants import constant
-from keras_atdarts.kernels.devices import computes_natively
-from keras_atdarts.kernels.native import operations as native
+from keras_atdarts.kernels.reference import EPSILON
+from keras_atdarts.kernels.reference import frozen_factors
 
 RATE = 0.1  # Keras would say: momentum 0.9.
-EPSILON = 1e-5
 
 
 def zero_means_and_unit_variances(shape, dtype=None):
@@ -52,6 +50,12 @@ class BatchNormalization(keras.layers.Layer):
     Output shape:
         The same, as a list.
 
+    Example:
+
+    >>> layer = BatchNormalization(num_edges=2)
+    >>> layer.build((None, 32, 32, 16))
+    >>> first, second = layer([images, images], training=True)
+
     Reference:
         Ioffe, Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167
     """
@@ -64,8 +68,7 @@ class BatchNormalization(keras.layers.Layer):
         self.folded = False
 
     def build(self, input_shape):
-        channels = input_shape[-1]
-        shape = (self.num_edges, channels)
+        shape = (self.num_edges, input_shape[-1])
         # Means and variances in one: half as much to read, assign and average.
         self.moving_statistics = self.add_weight(
             name="moving_statistics",
@@ -91,110 +94,64 @@ class BatchNormalization(keras.layers.Layer):
         super().load_own_variables(store)
 
     def call(self, tensors, training=None):
-        return list(map(kernels.as_tensor, self.terms(tensors, training=training)))
+        source = Source(tensors[0], training)
+        terms = self.terms(list(tensors), source)
+        return [source.backend.sum([term]) for term in terms]
 
-    def runs_native(self, tensors, training):
-        """Whether kernels of our own normalise what is made of tensors."""
-        alone = not (self.synchronized or self.folded)
-        return alone and computes_natively(tensors[0], training)
-
-    def convolve(self, inputs, depthwise, pointwise, weights, strides=1, dilation=1):
-        """Convolves and normalises in training, where `runs_native`.
-
-        Args:
-            inputs, strides, dilation: See `native.stage`.
-            depthwise: Variable, see there; `None` without a depthwise convolution.
-            pointwise: Variable, see there.
-            weights: See `terms`.
-
-        Returns:
-            List of `num_edges` `Line`s.
-        """
-        pointwise = tf.convert_to_tensor(pointwise)
-        edges, channels, _ = pointwise.shape
-        if depthwise is None:
-            depthwise = constant(np.zeros((edges, 0, 0, channels, 1)), pointwise.dtype)
-        lines, statistics = native.stage(
-            inputs,
-            tf.convert_to_tensor(depthwise),
-            pointwise,
-            *self._native_scales_and_offsets(weights, self.num_edges),
-            EPSILON,
-            strides,
-            dilation,
-        )
-        self._move(statistics)
-        return lines
-
-    def terms(self, tensors, weights=None, training=None):
-        """Does what a call does, with weights, in the form that is added up fastest.
-
-        Not part of `call`, because Keras would cast them to the compute dtype.
+    def terms(self, tensors, source, weights=None):
+        """Normalises tensors, and multiplies them by weights.
 
         Args:
             tensors: List of `num_edges` tensors.
+            source: The `Source` that they were computed from.
             weights: Optional tensor `(num_edges,)`, in the dtype of the variables,
                 that multiplies the results; of any length if there is one tensor.
-            training: Boolean, whether the statistics are those of the batch.
 
         Returns:
-            List of tensors or `Line`s, one for each weight or tensor.
+            Sequence of terms, see `kernels.Reference`: one for each weight.
         """
-        if self.runs_native(tensors, training):
-            num_results = len(tensors) if weights is None else weights.shape[0]
-            values = self._native_scales_and_offsets(weights, num_results)
-            lines, statistics = native.normalize(list(tensors), *values, EPSILON)
-            self._move(statistics)
-            return lines
-        if weights is not None and weights.shape[0] > len(tensors):
-            [x] = self._normalize(tensors, None, training)
-            return [weight * x for weight in tf.unstack(tf.cast(weights, x.dtype))]
-        return self._normalize(tensors, weights, training)
+        if not source.training:
+            return self.frozen(tensors, weights)
+        backend = source.backend_for(self.synchronized)
+        terms, statistics = backend.normalize(
+            tensors, *self.scales_and_offsets(weights)
+        )
+        self.move(statistics)
+        return terms
 
-    def _native_scales_and_offsets(self, weights, num_results):
-        """Returns both as kernels of our own take them."""
-        if self.affine:
-            return self._scales_and_offsets(weights)
-        dtype = self.variable_dtype
-        zeros = constant(np.zeros(num_results), dtype)
-        if weights is None:
-            return constant(np.ones(num_results), dtype), zeros
-        return weights, zeros
-
-    def _normalize(self, tensors, weights, training):
+    def frozen(self, tensors, weights=None):
+        """Does in inference what `terms` does, by the moving statistics."""
         if self.folded:
             biases = tf.unstack(tf.cast(self.beta, tensors[0].dtype))
             return list(map(tf.nn.bias_add, tensors, biases))
-        scales, offsets = self._scales_and_offsets(weights)
-        if not training:
-            return normalization.frozen_batch_normalization(
-                tensors,
-                scales,
-                offsets,
-                *tf.unstack(self.moving_statistics),
-                EPSILON,
-            )
-        results, means, variances = normalization.batch_normalization(
-            tensors, scales, offsets, EPSILON, self.synchronized
+        scales, offsets = self.scales_and_offsets(weights)
+        if scales is not None and scales.shape.rank == 1:
+            scales = scales[:, tf.newaxis]
+        statistics = tf.unstack(self.moving_statistics)
+        factors, shifts = (
+            tf.unstack(tf.cast(each, tensors[0].dtype))
+            for each in frozen_factors(scales, offsets, *statistics)
         )
-        self._move(tf.stack([means, variances]))
-        return results
+        tensors = tensors * (len(factors) // len(tensors))
+        edges = zip(tensors, factors, shifts, strict=True)
+        return [x * factor + shift for x, factor, shift in edges]
 
-    def _move(self, of_batch):
-        """Moves the statistics towards those of a batch."""
-        now = tf.convert_to_tensor(self.moving_statistics)
-        of_batch = tf.cast(of_batch, now.dtype)
-        rate = constant(RATE, now.dtype)
-        self.moving_statistics.assign(now + rate * (of_batch - now))
-
-    def _scales_and_offsets(self, weights):
+    def scales_and_offsets(self, weights=None):
+        """Returns what `kernels.Reference.normalize` takes, of weighted edges."""
         if not self.affine:
-            return self._rows(weights), None
+            return weights, None
         scales, offsets = map(tf.convert_to_tensor, (self.gamma, self.beta))
         if weights is None:
             return scales, offsets
-        weights = self._rows(weights)
+        weights = weights[:, tf.newaxis]
         return weights * scales, weights * offsets
+
+    def move(self, statistics):
+        """Moves the moving statistics towards those of a batch."""
+        now = tf.convert_to_tensor(self.moving_statistics)
+        statistics = tf.cast(statistics, now.dtype)
+        rate = constant(RATE, now.dtype)
+        self.moving_statistics.assign(now + rate * (statistics - now))
 
     def fold_into(self, kernels):
         """Multiplies kernels by the factors of the frozen statistics; shifts remain.
@@ -203,8 +160,8 @@ class BatchNormalization(keras.layers.Layer):
             kernels: Variables whose last axes, side by side, are the channels. The
                 first axis is that of the edges, if there are several.
         """
-        factors, shifts = normalization.frozen_line(
-            self.gamma, self.beta, *tf.unstack(self.moving_statistics), EPSILON
+        factors, shifts = frozen_factors(
+            self.gamma, self.beta, *tf.unstack(self.moving_statistics)
         )
         parts = tf.split(factors, [kernel.shape[-1] for kernel in kernels], axis=1)
         for kernel, part in zip(kernels, parts, strict=True):
@@ -217,15 +174,6 @@ class BatchNormalization(keras.layers.Layer):
         neutral[1] -= EPSILON
         self.moving_statistics.assign(neutral)
         self.folded = True
-
-    def _rows(self, weights):
-        """Returns the weights of the edges, once for each channel."""
-        if weights is None:
-            return None
-        weights = tf.expand_dims(weights, constant(1))
-        # A product with ones: broadcasting has a longer gradient.
-        ones = np.ones((1, self.moving_statistics.shape[-1]))
-        return tf.matmul(weights, constant(ones, weights.dtype))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -243,6 +191,10 @@ def synchronize_batch_normalization(model):
 
     Args:
         model: A built `keras.Model`, under any strategy.
+
+    Example:
+
+    >>> synchronize_batch_normalization(supernet)
     """
     for layer in model._flatten_layers():
         if isinstance(layer, BatchNormalization):

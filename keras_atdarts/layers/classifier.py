@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels import kernels
-from keras_atdarts.layers.blocks import ConvBN
-from keras_atdarts.layers.blocks import uniform_initializer
+from keras_atdarts.kernels.reference import mean_over_pixels
+from keras_atdarts.layers.conv_bn import ConvBN
+from keras_atdarts.layers.stage import uniform_initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -42,7 +42,7 @@ class Classifier(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        pooled = kernels.mean_over_pixels(tf.cast(inputs, self.variable_dtype))
+        pooled = mean_over_pixels(tf.cast(inputs, self.variable_dtype))
         return tf.matmul(pooled, self.kernel) + self.bias
 
     def compute_output_shape(self, input_shape):

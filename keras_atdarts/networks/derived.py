@@ -11,11 +11,9 @@ import keras
 
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.genotype import NUM_INPUTS
-from keras_atdarts.kernels.devices import compiled_by_xla
-from keras_atdarts.kernels.devices import on_gpu
-from keras_atdarts.layers.blocks import ConvBN
 from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
+from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.layers.drop_path import DropPath
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
 from keras_atdarts.networks.plan import cell_plan
@@ -102,25 +100,20 @@ def build_network(
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class DerivedNetwork(keras.Model):
-    """A derived network: a Functional model that is trained by the fastest kernels."""
+    """A derived network: a Functional model."""
 
-    def compile(self, *args, jit_compile="auto", **kwargs):
+    def compile(self, *args, jit_compile=False, **kwargs):
         """Does what `keras.Model.compile` does.
 
-        Without GPUs in use, XLA compiles the steps only if it is asked for
-        (`jit_compile=True`): on CPUs its depthwise convolutions are very slow.
+        XLA compiles the steps only if it is asked for (`jit_compile=True`): networks
+        of many cells take it minutes, and on CPUs its depthwise convolutions are
+        very slow.
         """
-        if jit_compile == "auto" and not on_gpu():
-            jit_compile = False
         super().compile(*args, jit_compile=jit_compile, **kwargs)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
-
-    def train_step(self, data):
-        with compiled_by_xla(self.jit_compile):
-            return super().train_step(data)
 
 
 def without_auxiliary_head(network):

@@ -8,10 +8,10 @@ Reference:
 from typing import NamedTuple
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.layers.blocks import FactorizedReduce
-from keras_atdarts.layers.blocks import ReLUConvBN
+from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.layers.stage import FactorizedReduce
+from keras_atdarts.layers.stage import ReLUConvBN
 
-CELL_TYPES = ("normal", "reduction")
 STEM_MULTIPLIER = 3  # The stem's filters, in those of the first cell.
 
 

@@ -1,19 +1,16 @@
 """The candidate operations of a cell, their registry, and the search spaces.
 
-A new operation is one class in a file of this folder, or anywhere else:
+A new operation is one Keras layer, in a file of this folder or of your own:
 
-    @register_operation("doubled")
-    @keras.saving.register_keras_serializable(package="mine")
-    class Doubled(Operation):
-        has_weights = False  # One result serves all edges.
-
-        def branches(self, shared, training):
-            x = shared.x if self.strides == 1 else subsample_even(shared.x)
-            return [2 * x]
+    @register_operation("my_gate")
+    class MyGate(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs * keras.ops.sigmoid(inputs)
 
 It can then be searched, derived, drawn, saved, and the tests that run over the
-registry cover it. What stands in a file of this folder is imported below: a
-module registers its operations when it is loaded.
+registry cover it. The scripts find a file of your own by `--import my_file.py`; a
+file of this folder is imported below. A sub-class of `Operation` can do more: share
+its result between edges, and end in a batch norm of its own.
 """
 
 from keras_atdarts.operations.attention import AttentionOperation
@@ -21,10 +18,12 @@ from keras_atdarts.operations.attention import ChannelAttentionOperation
 from keras_atdarts.operations.attention import SpatialAttentionOperation
 from keras_atdarts.operations.attention import attention_names
 from keras_atdarts.operations.base import Operation
+from keras_atdarts.operations.base import is_none
 from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names
 from keras_atdarts.operations.base import register_operation
 from keras_atdarts.operations.building import AttendedOperation
+from keras_atdarts.operations.building import LayerOperation
 from keras_atdarts.operations.building import build_operation
 from keras_atdarts.operations.convolutions import DilatedConvolution
 from keras_atdarts.operations.convolutions import RowColumnConvolution
@@ -43,6 +42,7 @@ __all__ = [
     "AttentionOperation",
     "ChannelAttentionOperation",
     "DilatedConvolution",
+    "LayerOperation",
     "Operation",
     "Pooling",
     "RowColumnConvolution",
@@ -53,6 +53,7 @@ __all__ = [
     "Zero",
     "attention_names",
     "build_operation",
+    "is_none",
     "operation_class",
     "operation_names",
     "place_attention",

@@ -7,10 +7,9 @@ Reference:
 
 import keras
 
-from keras_atdarts.kernels import kernels
 from keras_atdarts.layers.attention import ChannelGate
 from keras_atdarts.layers.attention import SpatialGate
-from keras_atdarts.operations.base import Operation
+from keras_atdarts.operations.base import ReducingOperation
 from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names
 from keras_atdarts.operations.base import register_operation
@@ -26,7 +25,7 @@ def attention_names():
     )
 
 
-class AttentionOperation(Operation):
+class AttentionOperation(ReducingOperation):
     """Base of the attention operations: a gate, at stride 2 after a reducer.
 
     In the supernet the result is normalised as the pools are: a gate near one
@@ -44,18 +43,12 @@ class AttentionOperation(Operation):
         raise NotImplementedError
 
     def build(self, input_shape):
-        super().build(input_shape)
         self.gate = self.make_gate()
         self.gate.build([self.compute_output_shape(input_shape)])
-        if self.strides == 2:
-            self.reduce = self.add_reduce(input_shape)
+        super().build(input_shape)
 
-    def branches(self, shared, training):
-        inputs = [shared.x]
-        if self.strides == 2:
-            reduced = self.reduce.terms(shared, training=training)
-            inputs = list(map(kernels.as_tensor, reduced))
-        return self.attend(inputs, training=training)
+    def results(self, source):
+        return self.attend(self.inputs_of(source), training=source.training)
 
     def attend(self, tensors, weights=None, training=None):
         """Multiplies tensors by their gates.
@@ -68,13 +61,12 @@ class AttentionOperation(Operation):
         Returns:
             List of `num_edges` tensors.
         """
-        tensors = list(tensors)  # All that Keras takes.
         gates = self.gate(tensors, training=training)
         if self.revise_gates is not None:
             gates = self.revise_gates(gates)
-        gates = scaled(gates, weights)
-        if len(tensors) == 1:
-            tensors = tensors * self.num_edges
+        if weights is not None:
+            gates = scaled(gates, weights)
+        tensors = tensors * (self.num_edges // len(tensors))
         return [x * gate for x, gate in zip(tensors, gates, strict=True)]
 
 

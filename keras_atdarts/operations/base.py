@@ -1,29 +1,35 @@
 """What every candidate operation is, and the registry of their names."""
 
-import tensorflow as tf
-
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.cell import FOLLOWED_BY
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels.devices import computes_natively
-from keras_atdarts.kernels.native import operations as native
-from keras_atdarts.kernels.shapes import strided_shape
-from keras_atdarts.layers.blocks import EdgeLayer
-from keras_atdarts.layers.blocks import FactorizedReduce
-from keras_atdarts.layers.blocks import SharedInput
+from keras_atdarts.kernels import Reference
+from keras_atdarts.layers.stage import EdgeLayer
+from keras_atdarts.layers.stage import FactorizedReduce
+from keras_atdarts.layers.stage import check_strides
+from keras_atdarts.layers.stage import strided_shape
 
 _REGISTRY = {}
 
 
 def register_operation(name, **arguments):
-    """Decorator that makes an `Operation` class known under a name.
+    """Decorator that makes an operation known under a name.
 
     Args:
         name: String, as it stands in genotypes.
         **arguments: Given to the class beside `filters` and `strides`.
 
+    Returns:
+        A decorator of a sub-class of `Operation`, or of any Keras layer that keeps
+        the shape of images; see `LayerOperation`.
+
     Raises:
         ValueError: The name is taken, or would be read as two names.
+
+    Example:
+
+    >>> @register_operation("noise_0.1", stddev=0.1)
+    ... class Noise(keras.layers.GaussianNoise):
+    ...     pass
     """
     if FOLLOWED_BY in name:
         raise ValueError(
@@ -31,14 +37,14 @@ def register_operation(name, **arguments):
             f"before the attention that follows it. Received: name='{name}'"
         )
 
-    def register(operation_class):
+    def register(layer_class):
         if name in _REGISTRY:
             raise ValueError(
                 f"An operation named '{name}' exists already: "
                 f"{_REGISTRY[name][0].__name__}. Choose another name."
             )
-        _REGISTRY[name] = (operation_class, arguments)
-        return operation_class
+        _REGISTRY[name] = (layer_class, arguments)
+        return layer_class
 
     return register
 
@@ -48,25 +54,35 @@ def operation_names():
     return tuple(sorted(_REGISTRY))
 
 
-def operation_class(name):
-    """Returns the class behind a name; `InputError` if there is none."""
-    return registered_operation(name)[0]
-
-
 def registered_operation(name):
-    """Returns the class behind a name and the arguments registered with it."""
+    """Returns the class behind a name and the arguments registered with it.
+
+    Raises:
+        InputError: There is no such operation.
+    """
     if name not in _REGISTRY:
         raise unknown_name("operation", name, _REGISTRY)
     return _REGISTRY[name]
 
 
+def operation_class(name):
+    """Returns the class behind a name, see `registered_operation`."""
+    return registered_operation(name)[0]
+
+
+def is_none(name):
+    """Whether an operation is no connection at all, which is never derived."""
+    return getattr(operation_class(name), "is_zero", False)
+
+
 class Operation(EdgeLayer):
     """Base of the candidate operations, on all edges that leave one node.
 
-    A subclass says in `branches` how the results come from the node's tensor. In
+    A subclass says in `results` how the results come from the node's tensor. In
     the supernet (`search=True`) every result is batch-normalised without affine
     parameters and weighted by its alpha; in the derived network only operations
-    with weights end in a batch norm.
+    with weights end in a batch norm. A subclass whose last layer is a batch norm
+    already overrides `terms`, and hands the weights to that layer.
 
     Args:
         filters: Integer, the channels of input and output.
@@ -83,6 +99,20 @@ class Operation(EdgeLayer):
 
     Output shape:
         `(batch, ceil(height / strides), ceil(width / strides), filters)`.
+
+    Example:
+
+    >>> @register_operation("doubled")
+    ... @keras.saving.register_keras_serializable(package="mine")
+    ... class Doubled(Operation):
+    ...     has_weights = False  # One result serves all edges.
+    ...
+    ...     def results(self, source):
+    ...         x = source.x
+    ...         return [2 * (x if self.strides == 1 else x[:, ::2, ::2])]
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, section 3.1
     """
 
     has_weights = True  # Otherwise all edges share one result.
@@ -91,8 +121,7 @@ class Operation(EdgeLayer):
 
     def __init__(self, filters, strides=1, num_edges=1, search=False, **kwargs):
         super().__init__(num_edges=num_edges, affine=not search, **kwargs)
-        if strides not in (1, 2):
-            raise ValueError(f"`strides` must be 1 or 2. Received: strides={strides}")
+        check_strides(strides)
         self.filters = filters
         self.strides = strides
         self.search = search
@@ -110,52 +139,40 @@ class Operation(EdgeLayer):
                 self.filters, num_edges=self.num_edges if self.has_weights else 1
             )
 
-    def add_reduce(self, input_shape):
-        """Returns a built `FactorizedReduce` for the edges."""
-        layer = FactorizedReduce(
-            self.filters, self.num_edges, self.affine, dtype=self.dtype_policy
+    def add_part(self, layer_class, input_shape, **arguments):
+        """Returns a built `Stage` or `FactorizedReduce` for the edges."""
+        layer = layer_class(
+            self.filters,
+            num_edges=self.num_edges,
+            affine=self.affine,
+            dtype=self.dtype_policy,
+            **arguments,
         )
         layer.build(input_shape)
         return layer
 
     def is_normalized(self):
-        """Whether the results end in a batch norm."""
+        """Whether the results end in a batch norm of this class."""
         return self.search
 
-    def branches(self, shared, training):
+    def results(self, source):
         """Returns the results before the final batch norm.
 
         Args:
-            shared: `SharedInput` of the node.
-            training: Boolean, as for batch norm.
+            source: `Source`, the tensor `x` of the node, and whether in `training`.
 
         Returns:
             List of `num_edges` tensors, or of one if all edges share it.
         """
         raise NotImplementedError
 
-    def terms(self, shared, weights=None, training=None):
-        """Returns the weighted results on all edges, in what is added up fastest.
-
-        Args:
-            shared: `SharedInput` of the node.
-            weights: Tensor `(num_edges,)`, the softmaxed alphas; `None` for 1.
-            training: Boolean, as for batch norm.
-
-        Returns:
-            List of `num_edges` tensors, `kernels.Phases` or `native.Line`s.
-        """
-        results = self.branches(shared, training)
-        if self.normalization is None:
+    def terms(self, source, weights=None):
+        results = self.results(source)
+        if self.normalization is not None:
+            return self.normalization.terms(results, source, weights)
+        if weights is not None:
             return scaled(results, weights)
-        return self.normalization.terms(results, weights, training)
-
-    def mix(self, shared, weights=None, training=None):
-        """Returns what `terms` does as a list of tensors."""
-        return list(map(kernels.as_tensor, self.terms(shared, weights, training)))
-
-    def call(self, inputs, training=None):
-        return self.mix(SharedInput(inputs), training=training)[0]
+        return results
 
     def compute_output_shape(self, input_shape):
         return strided_shape(input_shape, self.strides, self.filters)
@@ -171,18 +188,21 @@ class Operation(EdgeLayer):
         }
 
 
-def scaled(results, weights):
-    """Multiplies results by weights; a single result serves every weight."""
-    if weights is None:
-        return results
-    weights = tf.unstack(tf.cast(weights, results[0].dtype))
-    if len(results) == 1:
-        results = results * len(weights)
-    return [weight * x for weight, x in zip(weights, results, strict=True)]
+class ReducingOperation(Operation):
+    """Base of operations that keep the size: at stride 2, they follow a reducer."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.strides == 2:
+            self.reduce = self.add_part(FactorizedReduce, input_shape)
+
+    def inputs_of(self, source):
+        """Returns a list of one tensor for all edges, or of one for each."""
+        if self.strides == 1:
+            return [source.x]
+        return [source.backend.sum([term]) for term in self.reduce.terms(source)]
 
 
-def scaled_terms(x, weights, training):
-    """Returns `scaled([x], weights)`, in the form that is added up fastest."""
-    if weights is not None and computes_natively(x, training):
-        return native.scale([x], weights)
-    return scaled([x], weights)
+def scaled(tensors, weights):
+    """Returns tensors times the weights of their edges, see `Reference.scale`."""
+    return Reference().scale(list(tensors), weights)

@@ -10,15 +10,14 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels.depthwise import depthwise_convolutions
-from keras_atdarts.kernels.joined import on_each
+from keras_atdarts.kernels.reference import convolution
+from keras_atdarts.layers.stage import Stage
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation
 
 
-class DepthwiseOperation(Operation):
-    """Base of the operations made of depthwise and pointwise convolutions.
+class StagedOperation(Operation):
+    """Base of the operations that are one `Stage` or several.
 
     Args:
         filters: Integer, the channels of input and output.
@@ -31,24 +30,27 @@ class DepthwiseOperation(Operation):
         self.kernel_size = kernel_size
 
     def is_normalized(self):
-        return True
+        return False  # The last stage is.
 
-    def add_kernels(self, position):
-        """Adds the weights of one depthwise and pointwise convolution."""
-        size = self.kernel_size
-        depthwise = self.add_edge_weight(
-            f"depthwise_{position}", (size, size, self.filters, 1), fan_in=size**2
+    def add_stage(self, input_shape, **arguments):
+        """Returns a built `Stage` of this kernel size."""
+        return self.add_part(
+            Stage, input_shape, kernel_size=self.kernel_size, **arguments
         )
-        pointwise = self.add_edge_weight(
-            f"pointwise_{position}", (self.filters, self.filters), fan_in=self.filters
-        )
-        return depthwise, pointwise
 
-    def convolve(self, tensors, weights, strides=1, dilation_rate=1, fusible=False):
-        """Convolves one rectified tensor per edge with that edge's weights."""
-        of_channels, of_pixels = map(tf.convert_to_tensor, weights)
-        tensors = depthwise_convolutions(tensors, of_channels, strides, dilation_rate)
-        return kernels.pointwise_convolutions(tensors, of_pixels, fusible)
+    @property
+    def stages(self):
+        """The list of the stages, the first one first."""
+        raise NotImplementedError
+
+    def load_own_variables(self, store):
+        # Up to version 0.3 the kernels of all stages were the operation's own.
+        keys = iter(store.keys())
+        for stage in self.stages if store.keys() else ():
+            stage.load_own_variables(
+                {str(i): store[next(keys)] for i in range(len(stage.own_kernels))}
+            )
+            stage.loaded_by_parent = True
 
     def get_config(self):
         return {**super().get_config(), "kernel_size": self.kernel_size}
@@ -58,59 +60,50 @@ class DepthwiseOperation(Operation):
 @register_operation("sep_conv_5x5", kernel_size=5)
 @register_operation("sep_conv_7x7", kernel_size=7)
 @keras.saving.register_keras_serializable(package="keras_atdarts")
-class SeparableConvolution(DepthwiseOperation):
+class SeparableConvolution(StagedOperation):
     """Twice: ReLU, depthwise, pointwise convolution, batch norm."""
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.first = self.add_kernels("first")
-        self.inner_normalization = self.add_batch_normalization(self.filters)
-        self.second = self.add_kernels("second")
+        self.first = self.add_stage(input_shape, strides=self.strides)
+        self.second = self.add_stage(self.compute_output_shape(input_shape))
+        # Under these names files of version 0.3 and before have them.
+        self.inner_normalization = self.first.normalization
+        self.normalization = self.second.normalization
 
-    def terms(self, shared, weights=None, training=None):
-        inner, outer = self.inner_normalization, self.normalization
-        if inner.runs_native([shared.x], training):
-            lines = inner.convolve([shared.x], *self.first, None, self.strides)
-            return outer.convolve(lines, *self.second, weights)
-        tensors = [shared.relu] * self.num_edges
-        # Folded, it ends in a bias. Not so the second: where a sum of biases follows,
-        # as a node's, TensorFlow's remapper fails, and then fuses nothing anywhere.
-        tensors = self.convolve(tensors, self.first, self.strides, fusible=inner.folded)
-        tensors = inner.terms(tensors, training=training)
-        tensors = self.convolve(on_each(tf.nn.relu, tensors), self.second)
-        return outer.terms(tensors, weights, training)
+    @property
+    def stages(self):
+        return [self.first, self.second]
 
-    def normalized_kernels(self):
-        (_, first), (_, second) = self.first, self.second
-        return [((first,), self.inner_normalization), ((second,), self.normalization)]
+    @property
+    def variables(self):
+        # In the order of those files, in which their optimizers have their state.
+        kernels = [*self.first.own_kernels, *self.second.own_kernels]
+        norms = [self.normalization, self.inner_normalization]
+        return kernels + [each for norm in norms for each in norm.variables]
+
+    def terms(self, source, weights=None):
+        inner = self.first.terms(source, relu_follows=True)
+        return self.second.terms(source, weights, inner)
 
 
 @register_operation("dil_conv_3x3", kernel_size=3)
 @register_operation("dil_conv_5x5", kernel_size=5)
 @keras.saving.register_keras_serializable(package="keras_atdarts")
-class DilatedConvolution(DepthwiseOperation):
+class DilatedConvolution(StagedOperation):
     """ReLU, depthwise convolution with dilation 2, pointwise, batch norm."""
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.kernels = self.add_kernels("only")
+        self.stage = self.add_stage(input_shape, strides=self.strides, dilation_rate=2)
+        self.normalization = self.stage.normalization
 
-    def terms(self, shared, weights=None, training=None):
-        if self.normalization.runs_native([shared.x], training):
-            return self.normalization.convolve(
-                [shared.x], *self.kernels, weights, self.strides, dilation=2
-            )
-        if self.strides == 2 or shared.phases is None:
-            tensors = [shared.relu] * self.num_edges
-            results = self.convolve(tensors, self.kernels, self.strides, 2)
-            return self.normalization.terms(results, weights, training)
-        results = self.convolve([shared.phases] * self.num_edges, self.kernels)
-        results = self.normalization.terms(results, weights, training)
-        return [kernels.Phases(x) for x in results]
+    @property
+    def stages(self):
+        return [self.stage]
 
-    def normalized_kernels(self):
-        _, pointwise = self.kernels
-        return [((pointwise,), self.normalization)]
+    def terms(self, source, weights=None):
+        return self.stage.terms(source, weights)
 
 
 @register_operation("conv_7x1_1x7", kernel_size=7)
@@ -139,13 +132,13 @@ class RowColumnConvolution(Operation):
             for name, shape in (("row", (1, size)), ("column", (size, 1)))
         )
 
-    def branches(self, shared, training):
-        results = []
+    def results(self, source):
+        rectified, results = tf.nn.relu(source.x), []
         for row, column in zip(
             tf.unstack(self.row_kernel), tf.unstack(self.column_kernel), strict=True
         ):
-            x = kernels.convolution(shared.relu, row, (1, self.strides))
-            results.append(kernels.convolution(x, column, (self.strides, 1)))
+            x = convolution(rectified, row, (1, self.strides))
+            results.append(convolution(x, column, (self.strides, 1)))
         return results
 
     def normalized_kernels(self):

@@ -13,7 +13,7 @@ Reference:
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.operations.attention import attention_names
-from keras_atdarts.operations.base import operation_class
+from keras_atdarts.operations.base import is_none
 from keras_atdarts.operations.base import operation_names
 
 DARTS = (
@@ -59,7 +59,7 @@ def resolve_operations(names):
         _check_operation(name)
     if len(set(names)) != len(names):
         raise InputError(f"Operations must differ. Received: {', '.join(names)}.")
-    if all(operation_class(name).is_zero for name in names):
+    if all(is_none(name) for name in names):
         raise InputError(
             "A search space needs an operation other than 'none'. "
             f"Received: {', '.join(names) or 'no operation'}."
@@ -105,7 +105,7 @@ def place_attention(operations, placement):
             f"No attention could follow the operations {', '.join(operations)}. Add "
             f"{' or '.join(attention_names())}, or place attention among_operations."
         )
-    if all(operation_class(name).is_zero for name in others):
+    if all(is_none(name) for name in others):
         raise InputError(
             "Attention must have an operation other than 'none' to follow. Received: "
             f"{', '.join(operations)}. Add one, or place attention among_operations."

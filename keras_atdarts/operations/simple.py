@@ -9,12 +9,11 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.kernels import pooling
-from keras_atdarts.kernels.devices import computes_natively
-from keras_atdarts.kernels.native import operations as native
 from keras_atdarts.operations.base import Operation
+from keras_atdarts.operations.base import ReducingOperation
 from keras_atdarts.operations.base import register_operation
-from keras_atdarts.operations.base import scaled_terms
+
+POOLS = ("max", "average")
 
 
 @register_operation("none")
@@ -28,9 +27,9 @@ class Zero(Operation):
     def is_normalized(self):
         return False
 
-    def branches(self, shared, training):
-        x = shared.x if self.strides == 1 else pooling.subsample_even(shared.x)
-        return [tf.zeros_like(x)]
+    def results(self, source):
+        step = self.strides
+        return [tf.zeros_like(source.x[:, ::step, ::step])]
 
 
 @register_operation("max_pool_3x3", pool="max")
@@ -46,19 +45,15 @@ class Pooling(Operation):
     """
 
     has_weights = False
-    POOLS = {"max": pooling.max_pool, "average": pooling.average_pool}
 
     def __init__(self, filters, pool, **kwargs):
         super().__init__(filters, **kwargs)
-        if pool not in self.POOLS:
-            raise unknown_name("pool", pool, self.POOLS)
+        if pool not in POOLS:
+            raise unknown_name("pool", pool, POOLS)
         self.pool = pool
 
-    def branches(self, shared, training):
-        x = shared.x
-        if computes_natively(x, training):
-            return [native.pool(x, self.pool, self.strides)]
-        return [self.POOLS[self.pool](x, self.strides)]
+    def results(self, source):
+        return [source.backend.pool(source.x, self.pool, self.strides)]
 
     def get_config(self):
         return {**super().get_config(), "pool": self.pool}
@@ -66,7 +61,7 @@ class Pooling(Operation):
 
 @register_operation("skip_connect")
 @keras.saving.register_keras_serializable(package="keras_atdarts")
-class Skip(Operation):
+class Skip(ReducingOperation):
     """The identity; `FactorizedReduce` at stride 2."""
 
     @property
@@ -76,12 +71,9 @@ class Skip(Operation):
     def is_normalized(self):
         return False  # The identity is not, FactorizedReduce is by itself.
 
-    def build(self, input_shape):
-        super().build(input_shape)
+    def terms(self, source, weights=None):
         if self.strides == 2:
-            self.reduce = self.add_reduce(input_shape)
-
-    def terms(self, shared, weights=None, training=None):
-        if self.strides == 1:
-            return scaled_terms(shared.x, weights, training)
-        return self.reduce.terms(shared, weights=weights, training=training)
+            return self.reduce.terms(source, weights)
+        if weights is None:
+            return [source.x]
+        return source.backend.scale([source.x], weights)

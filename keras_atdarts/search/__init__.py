@@ -6,6 +6,7 @@ from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.mixing import MixedAttention
 from keras_atdarts.search.mixing import MixedOperation
+from keras_atdarts.search.regularizers import register_regularizer
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.search.warm_up import AlphaWarmUp
 
@@ -18,4 +19,5 @@ __all__ = [
     "SearchCell",
     "SecondOrder",
     "Supernet",
+    "register_regularizer",
 ]

@@ -1,25 +1,17 @@
-"""How the alphas learn: their gradients, given a supernet and two batches.
+"""How the alphas learn: their gradients, given a supernet's loss and two batches.
 
-An architect is the seam for the order of approximation and for regularizers. It
-sees of the supernet its variables (`alphas`, `operation_weights`), its weights'
-`optimizer`, its loss as a function: `loss_and_logits(batch, weights)`, and
-`average_over_parts`, for whatever is computed from a batch.
+An architect is the seam for the order of approximation and for regularizers.
 
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
     section 2.3.
 """
 
-import functools
-
 import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.kernels.devices import tensorflow_only
-from keras_atdarts.kernels.passes import kernels_fixed
-from keras_atdarts.kernels.replicas import sum_over_replicas
 
 SMALLEST_LENGTH = 1e-30
 
@@ -28,23 +20,30 @@ class Architect:
     """Base of the ways to learn alphas.
 
     Args:
-        regularizers: Functions of the list of alphas, variables of TensorFlow
-            `(num_edges, num_operations)`, that return a scalar to be added to
-            the validation loss. To be saved with a supernet, they are
-            registered with Keras.
+        regularizers: Functions of the labelled alphas that return a scalar, which is
+            added to the validation loss; see `search.regularizers`. To be saved with
+            a supernet, they are registered there or with Keras.
+
+    Example:
+
+    >>> class Signs(Architect):
+    ...     def gradients(self, loss, optimizer, weight_batch, alpha_batch):
+    ...         gradients, logits = loss.alpha_gradients(alpha_batch)
+    ...         return [tf.sign(gradient) for gradient in gradients], logits
     """
 
     def __init__(self, regularizers=()):
         self.regularizers = tuple(regularizers)
 
     def check(self, weight_optimizer):
-        """Raises `InputError` if the weights' optimizer does not do."""
+        """Raises `InputError` if it cannot work with the weights' optimizer."""
 
-    def gradients(self, supernet, weight_batch, alpha_batch):
+    def gradients(self, loss, optimizer, weight_batch, alpha_batch):
         """Returns the gradients of the alphas; changes no weight and no alpha.
 
         Args:
-            supernet: The `Supernet`.
+            loss: The `SupernetLoss`.
+            optimizer: The optimizer of the weights.
             weight_batch: `(images, labels)` that the weights learn on.
             alpha_batch: `(images, labels)` that the alphas learn on.
 
@@ -55,11 +54,9 @@ class Architect:
         """
         raise NotImplementedError
 
-    def objective(self, loss, alphas):
-        """Returns the loss with all regularizers, counted once by all replicas."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        penalty = sum(rule(alphas) for rule in self.regularizers)
-        return loss + penalty / replicas
+    def penalty(self, alphas):
+        """Returns the sum of all regularizers of the labelled alphas."""
+        return sum(rule(alphas) for rule in self.regularizers)
 
     def get_config(self):
         rules = [
@@ -81,22 +78,8 @@ class FirstOrder(Architect):
         regularizers: See `Architect`.
     """
 
-    def gradients(self, supernet, weight_batch, alpha_batch):
-        del weight_batch
-        alphas = [alpha.value for alpha in supernet.alphas]
-
-        def gradients(part):
-            # Watching nothing else spares the gradients of all other weights.
-            with (
-                kernels_fixed(),
-                tf.GradientTape(watch_accessed_variables=False) as tape,
-            ):
-                tape.watch(alphas)
-                loss, logits = supernet.loss_and_logits(part)
-                objective = self.objective(loss, alphas)
-            return tape.gradient(objective, alphas), logits
-
-        return supernet.average_over_parts(gradients, alpha_batch, alphas)
+    def gradients(self, loss, optimizer, weight_batch, alpha_batch):
+        return loss.alpha_gradients(alpha_batch, penalty=self.penalty)
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -128,7 +111,7 @@ class SecondOrder(Architect):
         if hessian not in HESSIAN_PRODUCTS:
             raise unknown_name("hessian", hessian, HESSIAN_PRODUCTS)
         if not epsilon > 0:
-            raise InputError(f"epsilon must be above 0; received {epsilon}.")
+            raise InputError(f"epsilon must be above 0. Received: {epsilon}.")
         self.hessian = hessian
         self.epsilon = epsilon
 
@@ -140,40 +123,13 @@ class SecondOrder(Architect):
                 f"{type(weight_optimizer).__name__}."
             )
 
-    def gradients(self, supernet, weight_batch, alpha_batch):
-        optimizer, variables = supernet.optimizer, supernet.operation_weights
-        alphas = [alpha.value for alpha in supernet.alphas]
-        weights = [tf.convert_to_tensor(variable) for variable in variables]
-
-        def training_loss(part):
-            return functools.partial(supernet.loss_and_logits, part)
-
-        def training_slope(part):
-            return gradient(training_loss(part), weights)
-
-        step, _ = supernet.average_over_parts(training_slope, weight_batch, weights)
-        stepped = optimizer.virtual_step(sum_over_replicas(step), variables)
-
-        def validation_slope(part):
-            # In a loop over parts, a tape does not know tensors from without.
-            values = [tf.identity(value) for value in stepped]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch([alphas, values])
-                loss, logits = supernet.loss_and_logits(part, values)
-                objective = self.objective(loss, alphas)
-            return tape.gradient(objective, [*alphas, *values]), logits
-
-        slopes, logits = supernet.average_over_parts(
-            validation_slope, alpha_batch, [*alphas, *stepped]
-        )
-        direct, vector = slopes[: len(alphas)], slopes[len(alphas) :]
-        vector = sum_over_replicas(vector)
-
-        def product(part):
-            multiply = HESSIAN_PRODUCTS[self.hessian]
-            return multiply(training_loss(part), weights, alphas, vector, self.epsilon)
-
-        products, _ = supernet.average_over_parts(product, weight_batch, alphas)
+    def gradients(self, loss, optimizer, weight_batch, alpha_batch):
+        weights = [tf.convert_to_tensor(variable) for variable in loss.weights]
+        _, step, _ = loss.gradients_at(weight_batch, weights)
+        stepped = optimizer.virtual_step(step, loss.weights)
+        direct, vector, logits = loss.gradients_at(alpha_batch, stepped, self.penalty)
+        multiply = HESSIAN_PRODUCTS[self.hessian]
+        products = multiply(loss, weight_batch, weights, vector, self.epsilon)
         rate = optimizer.learning_rate
         gradients = [
             x - tf.cast(rate, x.dtype) * y
@@ -189,59 +145,41 @@ class SecondOrder(Architect):
         }
 
 
-def gradient(function, values):
-    """Returns the gradient of a loss at a list of tensors, and the logits.
-
-    Args:
-        function: Function from a list of tensors to the loss and the logits.
-        values: List of tensors.
-    """
-    # In a loop over parts, a tape does not know tensors from without.
-    values = [tf.identity(value) for value in values]
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(values)
-        loss, logits = function(values)
-    return tape.gradient(loss, values), logits
-
-
-def exact_product(training_loss, weights, alphas, vector, epsilon):
-    """Returns `(d/dalpha d/dw L) . vector` by differentiating twice, and logits."""
+def exact_product(loss, batch, weights, vector, epsilon):
+    """Returns `(d/dalpha d/dw L) . vector` by differentiating twice."""
     del epsilon
-    # Kernels of our own have no second derivatives.
-    with (
-        tensorflow_only(),
-        tf.GradientTape(watch_accessed_variables=False) as tape,
-    ):
-        tape.watch(alphas)
-        slopes, logits = gradient(training_loss, weights)
-        along = tf.add_n(
-            [tf.reduce_sum(x * v) for x, v in zip(slopes, vector, strict=True)]
-        )
-    return tape.gradient(along, alphas), logits
+    alphas = [alpha.value for alpha in loss.alphas]
+
+    def product(part):
+        values = [tf.identity(weight) for weight in weights]
+        with tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(alphas)
+            with tf.GradientTape(watch_accessed_variables=False) as inner:
+                inner.watch(values)
+                value, logits = loss(part, values)
+            slopes = inner.gradient(value, values)
+            pairs = zip(slopes, vector, strict=True)
+            along = tf.add_n([tf.reduce_sum(x * v) for x, v in pairs])
+        return outer.gradient(along, alphas), logits
+
+    return loss.average(product, batch, alphas)[0]
 
 
-def finite_difference_product(training_loss, weights, alphas, vector, epsilon):
-    """Returns `(d/dalpha d/dw L) . vector` by a central difference, and logits."""
+def finite_difference_product(loss, batch, weights, vector, epsilon):
+    """Returns `(d/dalpha d/dw L) . vector` by a central difference."""
     length = tf.linalg.global_norm(vector)
     # A vector of zeros has the product zero, not nan.
     distance = epsilon / tf.maximum(length, SMALLEST_LENGTH)
 
     def slope(distance):
-        with (
-            kernels_fixed(),
-            tf.GradientTape(watch_accessed_variables=False) as tape,
-        ):
-            tape.watch(alphas)
-            shifted = [w + distance * v for w, v in zip(weights, vector, strict=True)]
-            loss, logits = training_loss(shifted)
-        return tape.gradient(loss, alphas), logits
+        shifted = [w + distance * v for w, v in zip(weights, vector, strict=True)]
+        return loss.alpha_gradients(batch, shifted)[0]
 
-    (upper, logits), (lower, _) = slope(distance), slope(-distance)
-    products = [
+    upper, lower = slope(distance), slope(-distance)
+    return [
         (above - below) / (2 * distance)
         for above, below in zip(upper, lower, strict=True)
     ]
-    return products, logits
 
 
 HESSIAN_PRODUCTS = {

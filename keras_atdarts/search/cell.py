@@ -1,4 +1,4 @@
-"""The search cell.
+"""The search cell, in which every edge is a mixture of all operations.
 
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
@@ -8,15 +8,17 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels.constants import constant
-from keras_atdarts.kernels.shapes import strided_shape
-from keras_atdarts.networks.plan import CELL_TYPES
+from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.kernels import Node
+from keras_atdarts.kernels import Source
+from keras_atdarts.layers.stage import strided_shape
 from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.search.mixing import MixedAttention
 from keras_atdarts.search.mixing import MixedOperation
 from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing import edge_weights
+from keras_atdarts.search.mixing import weights_by_source
 from keras_atdarts.search.partial_channels import check_partial_channels
 from keras_atdarts.search.partial_channels import halve
 from keras_atdarts.search.partial_channels import join_channels
@@ -41,12 +43,22 @@ class SearchCell(keras.layers.Layer):
 
     Call arguments:
         inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
-        weights: `MixingWeights` of the cell's type.
-        attention_weights: `MixingWeights` of the attention that follows, if any.
+        alphas: `CellAlphas` of the cell's type: tensors `(num_edges, num_choices)`,
+            edges as in `cell_edges`, choices as in `operations` and `attention`.
         training: Boolean, as for batch norm.
+        kernels_learn: Float or scalar tensor, 0 where nobody asks for the gradients
+            of convolutions' kernels, see `kernels.choose_backend`.
 
     Output shape:
         `(batch, height, width, num_nodes * filters)`, halved in a reduction cell.
+
+    Example:
+
+    >>> cell = SearchCell(16, ("none", "skip_connect", "sep_conv_3x3"))
+    >>> cell.build([(None, 32, 32, 48)] * 2)
+    >>> alphas = CellAlphas(operations=tf.zeros((14, 3)))
+    >>> cell([stem, stem], alphas=alphas).shape
+    TensorShape([2, 32, 32, 64])
 
     Reference:
         Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, section 2.1.
@@ -81,33 +93,26 @@ class SearchCell(keras.layers.Layer):
         self.mixed_operations = [
             self._mixed_operation(source) for source in range(num_nodes + 1)
         ]
-        self.mixed_attentions = []
-        if self.attention:
-            self.mixed_attentions = [
-                self._mixed_attention(source) for source in range(num_nodes + 1)
-            ]
+        self.mixed_attentions = [
+            MixedAttention(
+                self.attention,
+                self.mixed_filters,
+                num_edges=len(self._targets(source)),
+                name=f"mixed_attention_{source}",
+                dtype=self.dtype_policy,
+            )
+            for source in range(num_nodes + 1 if self.attention else 0)
+        ]
 
     def _mixed_operation(self, source):
         return MixedOperation(
             self.operations,
             self.mixed_filters,
-            strides=self._strides(source),
+            strides=2 if self.reduction and source < NUM_INPUTS else 1,
             num_edges=len(self._targets(source)),
             name=f"mixed_operation_{source}",
             dtype=self.dtype_policy,
         )
-
-    def _mixed_attention(self, source):
-        return MixedAttention(
-            self.attention,
-            self.mixed_filters,
-            num_edges=len(self._targets(source)),
-            name=f"mixed_attention_{source}",
-            dtype=self.dtype_policy,
-        )
-
-    def _strides(self, source):
-        return 2 if self.reduction and source < NUM_INPUTS else 1
 
     def _targets(self, source):
         """The nodes that read a source; the last node is read by none."""
@@ -144,64 +149,71 @@ class SearchCell(keras.layers.Layer):
         parts = (*parts, self.partial_channels)
         return self.reduction, self.compute_dtype, shapes, *parts
 
-    def call(self, inputs, weights, attention_weights=None, training=None):
-        states = self.prepare(inputs, training)
-        return self.connect(states, weights, attention_weights, training)
+    def call(self, inputs, alphas, training=None, kernels_learn=1.0):
+        states = self.prepare(inputs, training, kernels_learn)
+        return self.connect(states, alphas, training, kernels_learn)
 
-    def prepare(self, inputs, training=None):
+    def prepare(self, inputs, training=None, kernels_learn=1.0):
         """Returns the cell's inputs, brought to its size and filters."""
-        return [
-            layer(x, training=training)
-            for layer, x in zip(self.input_layers, inputs, strict=True)
-        ]
+        states = []
+        for layer, x in zip(self.input_layers, inputs, strict=True):
+            source = Source(x, training, kernels_learn)
+            states.append(source.backend.sum(layer.terms(source)))
+        return states
 
-    def connect(self, states, weights, attention_weights=None, training=None):
-        """Returns the cell's output, given what `prepare` returns."""
-        states, rests = [*states], []
-        terms = [[] for _ in range(self.num_nodes)]
-        shares = (attention_weights or weights).shares
+    def connect(self, states, alphas, training=None, kernels_learn=1.0):
+        """Returns the cell's output, given what `prepare` returns.
 
-        def add_node(node):  # All edges to it are known by now.
-            states.append(self._node(terms[node], rests, shares(node)))
-
+        Each node is the sum, over the edges that enter it, of the mixture on the
+        edge; the output is all nodes side by side.
+        """
+        of_edges = alphas.edges
+        if of_edges is not None:
+            of_edges = edge_weights(of_edges, self.num_nodes)
+        backend = Source(states[0], training, kernels_learn).backend
+        nodes = [Node(NUM_INPUTS + node, backend) for node in range(self.num_nodes)]
+        states, rests = list(states), []
+        weights = self._weights(alphas, of_edges)
         for source, mixed_operation in enumerate(self.mixed_operations):
-            if source >= NUM_INPUTS:
-                add_node(source - NUM_INPUTS)
             x = states[source]
             if self.partial_channels > 1:
                 x, rest = split_channels(x, self.partial_channels)
-                rests.append(rest if self._strides(source) == 1 else halve(rest))
-            mixtures = mixed_operation(
-                x, weights=weights.leaving(source), training=training
-            )
+                rests.append(rest if mixed_operation.strides == 1 else halve(rest))
+            x = Source(x, training, kernels_learn)
+            of_operations, of_attention = (each[source] for each in weights)
+            mixtures = mixed_operation.terms(x, of_operations)
             if self.attention:
-                mixtures = self.mixed_attentions[source](
-                    [kernels.add(mixture) for mixture in mixtures],
-                    weights=attention_weights.leaving(source),
-                    training=training,
-                )
+                mixed_attention = self.mixed_attentions[source]
+                mixtures = mixed_attention.terms(mixtures, x, of_attention)
             for node, mixture in zip(self._targets(source), mixtures, strict=True):
-                if source == node + 1:  # The last that the node reads.
-                    terms[node] = kernels.added_early(terms[node])
-                terms[node].extend(mixture)
-        add_node(self.num_nodes - 1)
-        return tf.concat(states[NUM_INPUTS:], axis=constant(3))
+                nodes[node].add(mixture)
+            node = source + 1 - NUM_INPUTS
+            if node >= 0:  # All edges that enter it are known by now.
+                of_node = None if of_edges is None else of_edges[node]
+                states.append(self._value(nodes[node], rests, of_node))
+        return tf.concat(states[NUM_INPUTS:], axis=-1)
 
-    def _node(self, terms, rests, shares):
-        """Returns a node, the sum of its edges.
+    def _weights(self, alphas, of_edges):
+        """Returns the weights of operations and of attention, source by source.
 
-        Args:
-            terms: List of what `kernels.add` takes, whose sum is that of the
-                weighted mixtures.
-            rests: List of what goes past them, if anything does, edge by edge.
-            shares: The weights of the edges, see `MixingWeights.shares`.
+        Those of the edges multiply the last that is done on an edge.
         """
-        mixed = kernels.add(terms)
+        if not self.attention:
+            weights = weights_by_source(alphas.operations, self.num_nodes, of_edges)
+            return weights, [None] * len(weights)
+        return (
+            weights_by_source(alphas.operations, self.num_nodes),
+            weights_by_source(alphas.attention, self.num_nodes, of_edges),
+        )
+
+    def _value(self, node, rests, of_edges):
+        """Returns a node's value: of partial channels, with what went past them."""
+        value = node.value()
         if not rests:
-            return mixed
+            return value
         # Once for all edges: sums and shuffles can be done in any order.
-        rest = weighted_sum(rests, shares)
-        return join_channels(mixed, rest, self.partial_channels)
+        rest = weighted_sum(rests, of_edges)
+        return join_channels(value, rest, self.partial_channels)
 
     def compute_output_shape(self, input_shape):
         channels = self.num_nodes * self.filters

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
+from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.constants import constant
-from keras_atdarts.layers.blocks import SharedInput
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations.base import scaled
 
@@ -28,102 +28,60 @@ def cell_edges(num_nodes):
     ]
 
 
-def entering_edges(num_nodes):
-    """Returns how many edges enter each node, in the order of `cell_edges`."""
-    return [NUM_INPUTS + node for node in range(num_nodes)]
+def edge_weights(betas, num_nodes):
+    """Returns how much each edge counts among those that enter its node.
 
-
-class EdgeWeights:
-    """The weights of all operations on the edges that leave one node.
-
-    Not tensors but an object, so that Keras hands them to layers as they are, in
-    float32 also under mixed precision.
+    Edge normalization: `softmax(beta)` over the edges that enter a node.
 
     Args:
-        of_operations: For each operation a tensor `(num_edges,)`.
-    """
-
-    def __init__(self, of_operations):
-        self.of_operations = list(map(tf.convert_to_tensor, of_operations))
-
-
-class MixingWeights:
-    """The softmaxed alphas of one cell type.
-
-    With edge normalization, each node is a weighted sum of its edges: the softmax
-    of their betas multiplies the weights of all that is on an edge.
-
-    Args:
-        alphas: Tensor `(num_edges, num_operations)`, edges as in `cell_edges`.
+        betas: Tensor `(num_edges, 1)`, edges as in `cell_edges`.
         num_nodes: Integer.
-        betas: Optional tensor `(num_edges, 1)`.
+
+    Returns:
+        List of a tensor `(num_entering_edges, 1)` for each node.
 
     Reference:
         Xu et al., PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737,
-        section 3.3: edge normalization.
+        section 3.3
     """
-
-    def __init__(self, alphas, num_nodes, betas=None):
-        weights = tf.nn.softmax(alphas, axis=-1)
-        self._shares = None
-        if betas is not None:
-            self._shares = [
-                tf.nn.softmax(of_node, axis=0)
-                for of_node in tf.split(betas, entering_edges(num_nodes))
-            ]
-            weights *= tf.concat(self._shares, axis=0)
-        # One product and one split, where slices would have long gradients.
-        sources = [source for _, source in cell_edges(num_nodes)]
-        order = np.argsort(sources, kind="stable")
-        by_source = constant(np.eye(len(sources))[order], weights.dtype) @ weights
-        self._of_sources = tf.split(by_source, np.bincount(sources), axis=0)
-
-    def leaving(self, source):
-        """Returns the `EdgeWeights` of the edges that leave a source."""
-        return EdgeWeights(tf.unstack(self._of_sources[source], axis=1))
-
-    def shares(self, node):
-        """Returns the weights of the edges that enter a node; None if all are 1."""
-        if self._shares is None:
-            return None
-        return tf.unstack(tf.reshape(self._shares[node], [-1]), NUM_INPUTS + node)
+    entering = [NUM_INPUTS + node for node in range(num_nodes)]
+    return [tf.nn.softmax(each, axis=0) for each in tf.split(betas, entering)]
 
 
-@keras.saving.register_keras_serializable(package="keras_atdarts")
-class MixedOperation(keras.layers.Layer):
-    """All candidate operations on the edges that leave one node.
-
-    DARTS mixes per edge. The edges that leave a node read the same tensor, so
-    that they are computed together here and share what does not depend on their
-    weights; with `num_edges=1` this is the mixed operation of the paper.
+def weights_by_source(alphas, num_nodes, of_edges=None):
+    """Returns the weights of all choices on the edges that leave each source.
 
     Args:
-        operations: Tuple of operation names.
+        alphas: Tensor `(num_edges, num_choices)`, edges as in `cell_edges`.
+        num_nodes: Integer.
+        of_edges: Optional list from `edge_weights`, which multiplies the weights.
+
+    Returns:
+        List of a tensor `(num_leaving_edges, num_choices)` for each source.
+    """
+    weights = tf.nn.softmax(alphas, axis=-1)
+    if of_edges is not None:
+        weights *= tf.concat(of_edges, axis=0)
+    # One product and one split, where slices would have long gradients.
+    sources = [source for _, source in cell_edges(num_nodes)]
+    order = np.argsort(sources, kind="stable")
+    by_source = constant(np.eye(len(sources))[order], weights.dtype) @ weights
+    return tf.split(by_source, np.bincount(sources), axis=0)
+
+
+class Mixture(keras.layers.Layer):
+    """Base of what weights candidates on all edges that leave one node.
+
+    Args:
+        names: Tuple of the names of the candidates.
         filters: Integer, the channels of input and output.
         strides: Integer, 1, or 2 to halve height and width.
         num_edges: Integer, how many edges leave the node.
-
-    Call arguments:
-        inputs: Tensor `(batch, height, width, filters)`.
-        weights: `EdgeWeights` of the operations.
-        training: Boolean, as for batch norm.
-
-    Input shape:
-        `(batch, height, width, filters)`.
-
-    Output shape:
-        List of `num_edges` lists of tensors
-        `(batch, ceil(height / strides), ceil(width / strides), filters)`,
-        `kernels.Phases` or `native.Line`s, whose sum is the mixture on the edge. The
-        sum is left to the node, which adds up all its edges at once.
-
-    Reference:
-        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
+        search: Boolean, whether batch norms stand behind the candidates.
     """
 
-    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
+    def __init__(self, names, filters, strides, num_edges, search, **kwargs):
         super().__init__(**kwargs)
-        self.operations = tuple(operations)
         self.filters = filters
         self.strides = strides
         self.num_edges = num_edges
@@ -133,44 +91,109 @@ class MixedOperation(keras.layers.Layer):
                 filters,
                 strides,
                 num_edges=num_edges,
-                search=True,
+                search=search,
                 name=name,
                 dtype=self.dtype_policy,
             )
-            for name in self.operations
+            for name in names
         ]
 
     def build(self, input_shape):
         for candidate in self.candidates:
             candidate.build(input_shape)
 
-    def call(self, inputs, weights, training=None):
-        shared = SharedInput(inputs)
-        terms = [
-            candidate.terms(shared, of_operation, training)
-            for candidate, of_operation in zip(
-                self.candidates, weights.of_operations, strict=True
-            )
-            if not candidate.is_zero  # Its weight counts in the softmax only.
-        ]
-        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
-
     def get_config(self):
-        return {
-            **super().get_config(),
-            "operations": self.operations,
-            "filters": self.filters,
-            "strides": self.strides,
-            "num_edges": self.num_edges,
-        }
+        config = {"filters": self.filters, "num_edges": self.num_edges}
+        return {**super().get_config(), **config}
+
+
+def by_edge(terms):
+    """Returns a list of terms for each edge, of those of each candidate."""
+    return [list(of_edge) for of_edge in zip(*terms, strict=True)]
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
-class MixedAttention(keras.layers.Layer):
+class MixedOperation(Mixture):
+    """All candidate operations on the edges that leave one node.
+
+    On each edge, with its alphas, `x` becomes
+
+        sum over operations o of  exp(alpha_o) / (sum over o' of exp(alpha_o')) o(x)
+
+    DARTS mixes edge by edge. The edges that leave a node read the same tensor, so
+    they are computed together here and share what does not depend on their weights;
+    with `num_edges=1` this is the mixed operation of the paper. The weight of an
+    operation is the scale of the batch norm it ends in, which costs nothing.
+
+    Args:
+        operations: Tuple of operation names.
+        filters: Integer, the channels of input and output.
+        strides: Integer, 1, or 2 to halve height and width.
+        num_edges: Integer, how many edges leave the node.
+
+    Call arguments:
+        inputs: Tensor `(batch, height, width, filters)`.
+        weights: Tensor `(num_edges, num_operations)`, the softmaxed alphas.
+        training: Boolean, as for batch norm.
+
+    Input shape:
+        `(batch, height, width, filters)`.
+
+    Output shape:
+        List of `num_edges` tensors, the mixture on each edge,
+        `(batch, ceil(height / strides), ceil(width / strides), filters)`.
+
+    Example:
+
+    >>> mixed = MixedOperation(("skip_connect", "sep_conv_3x3"), 16, num_edges=2)
+    >>> weights = keras.ops.softmax(alphas)  # (2, 2): 2 edges, 2 operations
+    >>> first, second = mixed(images, weights=weights)
+
+    Reference:
+        Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
+    """
+
+    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
+        super().__init__(operations, filters, strides, num_edges, search=True, **kwargs)
+        self.operations = tuple(operations)
+
+    def terms(self, source, weights):
+        """Returns what each edge adds to its node.
+
+        Args:
+            source: The node's `Source`.
+            weights: Tensor `(num_edges, num_operations)`, see `weights_by_source`.
+
+        Returns:
+            List of `num_edges` lists of terms, see `kernels.Reference`. Their sum,
+            which is left to the node, is the mixture on the edge.
+        """
+        columns = tf.unstack(weights, axis=1)
+        terms = [
+            candidate.terms(source, of_candidate)
+            for candidate, of_candidate in zip(self.candidates, columns, strict=True)
+            if not candidate.is_zero  # Its weight counts in the softmax only.
+        ]
+        return by_edge(terms)
+
+    def call(self, inputs, weights, training=None):
+        source = Source(inputs, training)
+        weights = tf.cast(weights, self.variable_dtype)
+        return list(map(source.backend.sum, self.terms(source, weights)))
+
+    def get_config(self):
+        own = {"operations": self.operations, "strides": self.strides}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="keras_atdarts")
+class MixedAttention(Mixture):
     """The identity and all attention operations, after a `MixedOperation`.
 
-    No batch norm follows: the mixture before is made of normalised results, and
-    with the identity among the choices it is to stay what it is.
+    On each edge, with its alphas, the mixture `x` becomes `w_identity x` plus the
+    sum over attention operations of `w_a a(x)`, with `w = softmax(alphas)`. No batch
+    norm follows: the mixture before is made of normalised results, and with the
+    identity among the choices it is to stay what it is.
 
     Args:
         attention: Tuple of the names of attention operations.
@@ -180,12 +203,18 @@ class MixedAttention(keras.layers.Layer):
     Call arguments:
         tensors: List of `num_edges` tensors `(batch, height, width, filters)`, the
             mixtures of a `MixedOperation`.
-        weights: `EdgeWeights` of the identity and of the attention operations.
+        weights: Tensor `(num_edges, 1 + num_attention)`, the softmaxed alphas, those
+            of the identity first.
         training: Boolean, as for batch norm.
 
     Output shape:
-        List of `num_edges` lists of tensors `(batch, height, width, filters)`,
-        whose sum is the mixture on the edge.
+        List of `num_edges` tensors `(batch, height, width, filters)`.
+
+    Example:
+
+    >>> mixed = MixedAttention(("channel_attention",), 16, num_edges=2)
+    >>> mixed.build((None, 32, 32, 16))
+    >>> first, second = mixed([images, images], weights=weights)
 
     Reference:
         Nakai, Matsubara, Uehara, Att-DARTS, IJCNN 2020,
@@ -193,32 +222,29 @@ class MixedAttention(keras.layers.Layer):
     """
 
     def __init__(self, attention, filters, num_edges=1, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(attention, filters, 1, num_edges, search=False, **kwargs)
         self.attention = tuple(attention)
-        self.filters = filters
-        self.num_edges = num_edges
-        self.candidates = [
-            build_operation(
-                name, filters, num_edges=num_edges, name=name, dtype=self.dtype_policy
-            )
-            for name in self.attention
-        ]
 
-    def build(self, input_shape):
-        for candidate in self.candidates:
-            candidate.build(input_shape)
+    def terms(self, mixtures, source, weights):
+        """Returns what each edge adds to its node, see `MixedOperation.terms`.
+
+        Args:
+            mixtures: What the method of `MixedOperation` returns.
+            source: The node's `Source`.
+            weights: Tensor `(num_edges, 1 + num_attention)`.
+        """
+        tensors = list(map(source.backend.sum, mixtures))
+        of_identity, *columns = tf.unstack(weights, axis=1)
+        terms = [scaled(tensors, of_identity)]
+        for candidate, of_candidate in zip(self.candidates, columns, strict=True):
+            terms.append(candidate.attend(tensors, of_candidate, source.training))
+        return by_edge(terms)
 
     def call(self, tensors, weights, training=None):
-        of_identity, *of_attention = weights.of_operations
-        terms = [scaled(tensors, of_identity)]
-        for candidate, of_candidate in zip(self.candidates, of_attention, strict=True):
-            terms.append(candidate.attend(tensors, of_candidate, training))
-        return [list(of_edge) for of_edge in zip(*terms, strict=True)]
+        source = Source(tensors[0], training)
+        weights = tf.cast(weights, self.variable_dtype)
+        terms = self.terms([[x] for x in tensors], source, weights)
+        return list(map(source.backend.sum, terms))
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "attention": self.attention,
-            "filters": self.filters,
-            "num_edges": self.num_edges,
-        }
+        return {**super().get_config(), "attention": self.attention}

@@ -5,20 +5,23 @@ Reference:
     https://arxiv.org/abs/1907.05737, section 3.2
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.kernels import kernels
-from keras_atdarts.kernels import pooling
+from keras_atdarts.kernels.constants import constant
+from keras_atdarts.kernels.reference import every_second_pixel
+from keras_atdarts.kernels.reference import pointwise_convolution
 
 
 def check_partial_channels(filters, partial_channels):
     """Raises `InputError` if filters do not fall into so many equal parts."""
     if partial_channels < 1 or filters % partial_channels:
         raise InputError(
-            "Of partial channels, one in so many is mixed: their number must divide "
-            f"the {filters} filters. Received: partial_channels={partial_channels}."
+            f"`partial_channels` must divide `filters` ({filters}). "
+            f"Received: {partial_channels}."
         )
 
 
@@ -35,13 +38,8 @@ def split_channels(x, parts):
 
 def halve(x):
     """Returns the maxima of 2x2 pixels; odd sizes are rounded up."""
-    _, height, width, channels = x.shape
-    if not (kernels.is_even(height) and kernels.is_even(width)):
-        return pooling.pool_maximum(x, ksize=2, strides=2)
-    # The gradient of pooling is slow here on CPUs.
-    blocks = tf.reshape(x, [-1, height // 2, 2, width // 2, 2, channels])
-    rows = tf.maximum(*tf.unstack(blocks, axis=2))
-    return tf.maximum(*tf.unstack(rows, axis=3))
+    # A pool would do the same; its gradient is slow on CPUs.
+    return functools.reduce(tf.maximum, every_second_pixel(x, beyond=x.dtype.min))
 
 
 def join_channels(mixed, rest, parts):
@@ -58,17 +56,19 @@ def join_channels(mixed, rest, parts):
     size = mixed.shape[-1]
     order = np.arange(parts * size).reshape(parts, size).T.ravel()
     # A product with ones and zeros is exact, and faster than a transposition.
-    permutation = tf.constant(np.eye(parts * size)[:, order], mixed.dtype)
-    kernels_of = tf.split(permutation[tf.newaxis], [size, (parts - 1) * size], axis=1)
-    (first,), (others,) = map(
-        kernels.pointwise_convolutions, ([mixed], [rest]), kernels_of
-    )
-    return first + others
+    permutation = constant(np.eye(parts * size)[:, order], mixed.dtype)
+    first, others = tf.split(permutation, [size, (parts - 1) * size])
+    return pointwise_convolution(mixed, first) + pointwise_convolution(rest, others)
 
 
-def weighted_sum(tensors, weights):
-    """Returns the sum of tensors, each times its scalar if there are `weights`."""
-    if weights is None:
-        return tf.add_n(tensors)
-    pairs = zip(tensors, weights, strict=True)
-    return tf.add_n([tf.cast(weight, x.dtype) * x for x, weight in pairs])
+def weighted_sum(tensors, weights=None):
+    """Returns the sum of tensors, each times its weight if there are any.
+
+    Args:
+        tensors: List of tensors.
+        weights: Optional tensor `(len(tensors), 1)`.
+    """
+    if weights is not None:
+        weights = tf.unstack(tf.cast(weights, tensors[0].dtype))
+        tensors = [weight * x for weight, x in zip(weights, tensors, strict=True)]
+    return tf.add_n(tensors)

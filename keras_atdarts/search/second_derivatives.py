@@ -3,8 +3,7 @@
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.kernels.devices import tensorflow_only
-from keras_atdarts.layers.blocks import SharedInput
+from keras_atdarts.kernels import Source
 from keras_atdarts.operations import build_operation
 
 FILTERS = 4
@@ -39,11 +38,12 @@ def differentiate_twice(operation):
     x = tf.cast(x, operation.compute_dtype)
     weights = tf.ones((1,), operation.variable_dtype)
     operation.build(x.shape)
-    with tensorflow_only(), tf.GradientTape() as outer:
+    with tf.GradientTape() as outer:
         outer.watch([x, weights])
         with tf.GradientTape() as inner:
             inner.watch([x, weights])
-            [y] = operation.mix(SharedInput(x), weights, training=True)
+            source = Source(x, training=True)
+            y = source.backend.sum(operation.terms(source, weights))
             loss = tf.reduce_sum(y * y)
         watched = [x, *(v.value for v in operation.trainable_variables)]
         gradients = inner.gradient(loss, watched)

@@ -11,17 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.cell import BETA
+from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.cell import IDENTITY
-from keras_atdarts.genotypes.cell import attention_of
-from keras_atdarts.genotypes.cell import edges_of
-from keras_atdarts.kernels.devices import compiled_by_xla
-from keras_atdarts.kernels.devices import runs_native
-from keras_atdarts.kernels.passes import kernels_learn
-from keras_atdarts.kernels.passes import learning_of_kernels
-from keras_atdarts.layers.blocks import ConvBN
 from keras_atdarts.layers.classifier import Classifier
-from keras_atdarts.networks.plan import CELL_TYPES
+from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
 from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.networks.plan import check_image_shape
@@ -29,16 +23,13 @@ from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import MixingWeights
+from keras_atdarts.search.cell_calls import CellCalls
+from keras_atdarts.search.loss import SupernetLoss
 from keras_atdarts.search.mixing import cell_edges
-from keras_atdarts.training.accumulation import assigned_in_training
-from keras_atdarts.training.accumulation import average_over_parts
-from keras_atdarts.training.stateless import Stateless
-from keras_atdarts.training.stateless import Variables
-from keras_atdarts.training.stateless import recomputed
-from keras_atdarts.training.stateless import run
+from keras_atdarts.search.regularizers import Choices
 
 ALPHA_DEVIATION = 1e-3
+EDGE = "edge"  # The one choice there is of an edge among those that enter its node.
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -114,18 +105,14 @@ class Supernet(keras.Model):
         self.attention_placement = attention_placement
         self.partial_channels = partial_channels
         self.edge_normalization = edge_normalization
-        # Decided by `compile`, and by `learn_alphas`.
-        self.recompute = False
-        self._stateless_cells = {}
-        self.gradient_accumulation = 1
         self.learns_alphas = True
+        self.call_cell = CellCalls()
         mixed, attention = place_attention(self.operations, attention_placement)
-        self.choices = dict.fromkeys(CELL_TYPES, mixed)
-        if attention:
-            choices = (IDENTITY, *attention)
-            self.choices |= {attention_of(each): choices for each in CELL_TYPES}
-        if edge_normalization:
-            self.choices |= {edges_of(each): (BETA,) for each in CELL_TYPES}
+        self.choices = CellAlphas(
+            operations=mixed,
+            attention=(IDENTITY, *attention) if attention else None,
+            edges=(EDGE,) if edge_normalization else None,
+        )
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
         )
@@ -162,12 +149,21 @@ class Supernet(keras.Model):
             cell.build(shapes)
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build(shapes[1])
-        self.alphas = [self._add_alphas(name) for name in self.choices]
+        # All of one kind before the next: in this order files have them.
+        added = {
+            kind: {each: self._add_alphas(each, kind, names) for each in CELL_TYPES}
+            for kind, names in self.choices.present().items()
+        }
+        self.alphas = {
+            each: CellAlphas(**{kind: of_kind[each] for kind, of_kind in added.items()})
+            for each in CELL_TYPES
+        }
+        self.alpha_variables = [x for each in added.values() for x in each.values()]
 
-    def _add_alphas(self, name):
+    def _add_alphas(self, cell_type, kind, names):
         return self.add_weight(
-            name=f"{name}_alphas",
-            shape=(len(cell_edges(self.num_nodes)), len(self.choices[name])),
+            name=f"{cell_type}_{kind}_alphas",
+            shape=(len(cell_edges(self.num_nodes)), len(names)),
             initializer=keras.initializers.RandomNormal(stddev=ALPHA_DEVIATION),
             autocast=False,
         )
@@ -178,51 +174,17 @@ class Supernet(keras.Model):
         layers = (self.stem, *self.cells, self.classifier)
         return [weight for layer in layers for weight in layer.trainable_variables]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, kernels_learn=1.0):
         alphas = {
-            name: tf.convert_to_tensor(variable)
-            for name, variable in zip(self.choices, self.alphas, strict=True)
+            cell_type: of_cell.map(tf.convert_to_tensor)
+            for cell_type, of_cell in self.alphas.items()
         }
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
-            outputs = self._run_cell(cell, states, alphas, training)
+            of_cell = alphas[cell.cell_type]
+            outputs = self.call_cell(cell, states, of_cell, training, kernels_learn)
             states = [states[1], outputs]
         return self.classifier(states[1])
-
-    def _run_cell(self, cell, inputs, alphas, training):
-        names = (name(cell.cell_type) for name in (str, attention_of, edges_of))
-        alphas = [alphas[name] for name in names if name in alphas]
-        states = cell.prepare(inputs, training)
-        traced = traces_cells()
-        if not training or not (traced or self.recompute):
-            return self._connect(cell, states, alphas, training)
-        function = self._stateless_cell(cell, states, traced)
-        call = recomputed if self.recompute else run
-        learning = learning_of_kernels(self.variable_dtype)
-        variables = Variables(cell.connections)
-        return call(function, variables, learning, *states, *alphas)
-
-    def _connect(self, cell, states, alphas, training):
-        betas = alphas[-1] if self.edge_normalization else None
-        *others, last = alphas[: len(alphas) - self.edge_normalization]
-        weights = [MixingWeights(tensor, self.num_nodes) for tensor in others]
-        weights.append(MixingWeights(last, self.num_nodes, betas))
-        return cell.connect(states, *weights, training=training)
-
-    def _stateless_cell(self, cell, states, traced):
-        """Returns the `Stateless` that does what the cell does between its states."""
-        kind = cell.kind(states) if traced else cell.name
-        kind = kind, runs_native()
-        if kind not in self._stateless_cells:
-
-            def connect(learning, older, newer, *alphas):
-                with kernels_learn(learning):
-                    return self._connect(cell, [older, newer], alphas, training=True)
-
-            self._stateless_cells[kind] = Stateless(
-                Variables(cell.connections), connect, traced
-            )
-        return self._stateless_cells[kind]
 
     def compile(
         self,
@@ -280,16 +242,11 @@ class Supernet(keras.Model):
         self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
-        self.recompute = recompute
-        self._stateless_cells = {}
+        self.call_cell = CellCalls(recompute)
         self.gradient_accumulation = gradient_accumulation
-        if self.built:
-            self._build_optimizers()
-
-    def _build_optimizers(self):
-        """Creates the optimizers' variables, which `fit` could not do by itself."""
-        self.optimizer.build(self.operation_weights)
-        self.alpha_optimizer.build(self.alphas)
+        if self.built:  # `fit` could not create the optimizers' variables by itself.
+            self.optimizer.build(self.operation_weights)
+            self.alpha_optimizer.build(self.alpha_variables)
 
     def fit(self, *args, **kwargs):
         """Trains weights and alphas, as `keras.Model.fit` trains weights."""
@@ -304,23 +261,6 @@ class Supernet(keras.Model):
     def metrics(self):
         return [metric for pair in self.trackers.values() for metric in pair]
 
-    def loss_and_logits(self, batch, weights=None):
-        """Returns the training loss and the logits of a batch.
-
-        Args:
-            batch: `(images, labels)`.
-            weights: Optional list of tensors to stand for `operation_weights`.
-                With them nothing of the supernet changes, moving statistics
-                included.
-        """
-        if weights is not None:
-            values = zip(self.operation_weights, weights, strict=True)
-            with keras.StatelessScope(state_mapping=values):
-                return self.loss_and_logits(batch)
-        images, labels = batch
-        logits = self(images, training=True)
-        return self.loss_function(labels, logits), logits
-
     def learn_alphas(self, learning):
         """Sets whether steps teach the alphas too, as at first, or weights only.
 
@@ -332,50 +272,22 @@ class Supernet(keras.Model):
             if self.train_function is not None:  # It does the steps of before.
                 self.make_train_function(force=True)
 
-    def average_over_parts(self, function, batch, like):
-        """Returns a function's gradients for a batch, and the logits.
-
-        Args:
-            function: Function from a batch to a list of gradients and the logits.
-            batch: `(images, labels)`, given to it whole or in the parts of
-                `gradient_accumulation`, of whose gradients this is the mean.
-            like: List of variables or tensors in the shapes of the gradients.
-        """
-        return average_over_parts(
-            function,
-            batch,
-            self.gradient_accumulation,
-            like,
-            outputs=tf.TensorSpec((None, self.num_classes), self.variable_dtype),
-            variables=assigned_in_training(self),
-        )
-
     def train_step(self, data):
-        with compiled_by_xla(self.jit_compile):
-            return self._train_step(*data)
-
-    def _train_step(self, weight_batch, alpha_batch):
+        """Algorithm 1 of DARTS: one step of the alphas, then one of the weights."""
+        weight_batch, alpha_batch = data
+        loss = SupernetLoss(self, self.loss_function, self.gradient_accumulation)
         if self.learns_alphas:
-            self._alpha_step(weight_batch, alpha_batch)
-        self._weight_step(weight_batch)
-        return self.get_metrics_result()
-
-    def _alpha_step(self, weight_batch, alpha_batch):
-        gradients, logits = self.architect.gradients(self, weight_batch, alpha_batch)
-        self.alpha_optimizer.apply(gradients, self.alphas)
-        self._track("alpha_", alpha_batch[1], logits)
-
-    def _weight_step(self, weight_batch):
-        weights = self.operation_weights
-
-        def slopes(part):
-            with tf.GradientTape() as tape:
-                loss, logits = self.loss_and_logits(part)
-            return tape.gradient(loss, [weight.value for weight in weights]), logits
-
-        gradients, logits = self.average_over_parts(slopes, weight_batch, weights)
-        self.optimizer.apply(gradients, weights)
+            # alpha descends grad_alpha L_val(w - eta grad_w L_train(w, alpha), alpha).
+            gradients, logits = self.architect.gradients(
+                loss, self.optimizer, weight_batch, alpha_batch
+            )
+            self.alpha_optimizer.apply(gradients, self.alpha_variables)
+            self._track("alpha_", alpha_batch[1], logits)
+        # w descends grad_w L_train(w, alpha).
+        gradients, logits = loss.weight_gradients(weight_batch)
+        self.optimizer.apply(gradients, loss.weights)
         self._track("", weight_batch[1], logits)
+        return self.get_metrics_result()
 
     def get_metrics_result(self):
         results = super().get_metrics_result()
@@ -393,25 +305,42 @@ class Supernet(keras.Model):
         for metric in self.trackers[prefix]:
             metric.update_state(labels, logits)
 
-    def labelled_alphas(self):
-        """Returns `{cell type: {(node, source): {operation: alpha}}}` as floats.
+    def named_alphas(self):
+        """Returns `{cell type: CellAlphas of Choices}`: tensors, for regularizers."""
+        return {
+            cell_type: CellAlphas(
+                **{
+                    kind: Choices(getattr(self.choices, kind), variable)
+                    for kind, variable in of_cell.present().items()
+                }
+            )
+            for cell_type, of_cell in self.alphas.items()
+        }
 
-        With attention after operations, `"normal_attention"` and
-        `"reduction_attention"` stand beside the cell types; what they name are
-        attention operations and `"identity"`. With edge normalization,
-        `"normal_edges"` and `"reduction_edges"` name the `"beta"` of each edge.
+    def labelled_alphas(self):
+        """Returns the alphas as floats, by cell type, edge and name.
+
+        Returns:
+            `{"normal": CellAlphas, "reduction": CellAlphas}` of dictionaries: from
+            `(node, source)` to `{operation: alpha}`, to `{attention: alpha}` where
+            attention follows operations, and to a number with edge normalization.
         """
         return {
-            name: {
-                edge: dict(zip(choices, row.tolist(), strict=True))
-                for edge, row in zip(
-                    cell_edges(self.num_nodes), np.asarray(alphas), strict=True
-                )
-            }
-            for (name, choices), alphas in zip(
-                self.choices.items(), self.alphas, strict=True
+            cell_type: CellAlphas(
+                **{
+                    kind: self._labelled(kind, np.asarray(variable))
+                    for kind, variable in of_cell.present().items()
+                }
             )
+            for cell_type, of_cell in self.alphas.items()
         }
+
+    def _labelled(self, kind, values):
+        edges, names = cell_edges(self.num_nodes), getattr(self.choices, kind)
+        rows = [dict(zip(names, row.tolist(), strict=True)) for row in values]
+        if kind == "edges":
+            rows = [row[EDGE] for row in rows]
+        return dict(zip(edges, rows, strict=True))
 
     def get_config(self):
         return {
@@ -433,22 +362,13 @@ class Supernet(keras.Model):
                 "alpha_optimizer": self.alpha_optimizer,
                 "loss": self.loss_function,
                 "architect": self.architect,
-                "recompute": self.recompute,
+                "recompute": self.call_cell.recompute,
                 "gradient_accumulation": self.gradient_accumulation,
             }
         )
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def traces_cells():
-    """Whether cells of one kind can be calls of one function.
-
-    On several replicas it would have to be traced for each of them.
-    """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return replicas == 1 and not tf.executing_eagerly()
 
 
 def check_compile_options(options):

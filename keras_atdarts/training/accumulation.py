@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.kernels.devices import compiled_by_xla
 
 
 def average_over_parts(function, batch, parts, like, outputs=(), variables=()):
@@ -98,10 +97,6 @@ class AccumulatingNetwork(keras.Model):
         self.parts = parts
 
     def train_step(self, data):
-        with compiled_by_xla(self.jit_compile):
-            return self._train_step(data)
-
-    def _train_step(self, data):
         inputs, labels = data
         weights = self.trainable_variables
 

@@ -7,6 +7,7 @@ the second-order virtual step rest on the forms below. Gradients are clipped
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -49,6 +50,15 @@ class Optimizer(keras.optimizers.Optimizer):
     def _all_reduce_sum_gradients(self, grads_and_vars):
         """Keras' sum over replicas, which `apply` has already made."""
         return grads_and_vars
+
+    def load_own_variables(self, store):
+        # In files of version 0.3 some kernels lack their first axis, of one edge.
+        super().load_own_variables(
+            {
+                str(index): np.reshape(store[str(index)], variable.shape)
+                for index, variable in enumerate(self.variables[: len(store.keys())])
+            }
+        )
 
     def decayed(self, gradient, variable):
         """Returns the gradient with the weight decay added."""
