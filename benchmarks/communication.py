@@ -38,7 +38,7 @@ def main():
                 "all_reduces": len(sizes),
                 "megabytes": sum(sizes) / 1e6,
                 "of_gradients": megabytes(supernet.operation_weights),
-                "of_alphas": megabytes(supernet.alphas),
+                "of_alphas": megabytes(supernet.alpha_variables),
                 "of_moving_statistics": megabytes(supernet.non_trainable_variables),
                 "largest_bytes": collections.Counter(sizes).most_common(3),
                 "seconds_to_trace": round(time.perf_counter() - started, 1),

@@ -83,10 +83,10 @@ def our_results(supernet, batch):
 
     @tf.function(autograph=False)
     def differentiate():
-        variables = [supernet.operation_weights, supernet.alphas]
+        variables = [supernet.operation_weights, supernet.alpha_variables]
         variables = [[each.value for each in group] for group in variables]
         with tf.GradientTape() as tape:
-            loss, logits = supernet.loss_and_logits(batch)
+            loss, logits = supernet.training_loss()(batch)
         return [logits], *tape.gradient(loss, variables)
 
     for tensors in differentiate():

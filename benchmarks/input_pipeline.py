@@ -12,8 +12,8 @@ import time
 
 import tensorflow as tf
 
-from keras_atdarts.data import loading as data
-from keras_atdarts.data import pipeline
+from keras_atdarts import data
+from keras_atdarts.data.loading import DEFAULT_DATASET
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 
@@ -36,8 +36,8 @@ def images_per_second_of_search(seconds):
     config = SearchConfig.preset("quick")
     dataset = data.load_dataset(config.dataset)
     supernet, halves, _ = runpy.run_path(str(SEARCH))["prepare"](config, dataset)
-    batches = pipeline.search_batches(
-        dataset, config.batch_size, pipeline.Augmentation(), config.seed, *halves
+    batches = data.search_batches(
+        dataset, config.batch_size, data.Augmentation(), config.seed, *halves
     )
     step = tf.function(supernet.train_step)
     steps = (step(batch)["loss"].numpy() for batch in batches)
@@ -48,7 +48,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default=data.DEFAULT_DATASET, help="its name")
+    parser.add_argument("--dataset", default=DEFAULT_DATASET, help="its name")
     parser.add_argument("--data-dir", help="where its files are")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="resize"
@@ -66,13 +66,13 @@ def main(argv=None):
 
     dataset = data.load_dataset(flags.dataset, flags.data_dir, flags.image_size)
     count, batch_size = dataset.num_examples("train"), flags.batch_size
-    augmentation = pipeline.Augmentation(cutout=flags.cutout)
-    halves = pipeline.search_split(count, 0.5, seed=0)
+    augmentation = data.Augmentation(cutout=flags.cutout)
+    halves = data.search_split(count, 0.5, seed=0)
     in_memory = dataset.fits_in_memory("train")
     print(f"{dataset.name}: {count} images of {dataset.image_shape}, ", end="")
     print(f"{'in memory' if in_memory else 'streamed'}, batches of {batch_size}")
-    training = pipeline.training_batches(dataset, batch_size, augmentation, seed=0)
-    search = pipeline.search_batches(dataset, batch_size, augmentation, 0, *halves)
+    training = data.training_batches(dataset, batch_size, augmentation, seed=0)
+    search = data.search_batches(dataset, batch_size, augmentation, 0, *halves)
     for name, batches, images_per_element in (
         ("training_batches", training, batch_size),
         ("search_batches", search, 2 * batch_size),

@@ -3,9 +3,10 @@
 import json
 
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.callbacks import alphas_to_dict
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.alphas import CellAlphas
+from keras_atdarts.genotypes.alphas import alphas_to_dict
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 
@@ -38,7 +39,7 @@ def alphas(epoch):
         for source in range(2 + node)
     }
     edges[0, 1]["skip_connect"] = float(epoch)
-    return {"normal": edges, "reduction": edges}
+    return {"normal": CellAlphas(edges), "reduction": CellAlphas(edges)}
 
 
 def write_search(path, genotypes=(EARLY, SETTLED, SETTLED), finished=True, epochs=3):

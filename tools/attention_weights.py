@@ -14,6 +14,8 @@ import sys
 
 import numpy as np
 
+from keras_atdarts.genotypes.alphas import alphas_from_dict
+
 ATTENTION = ("channel_attention", "spatial_attention")
 SOURCES = ("cell before it", "previous cell")
 
@@ -33,10 +35,10 @@ def main():
 def last_weights(search):
     """Returns the weights of attention by cell type, source and operation."""
     epochs = json.loads((search / "alphas.json").read_text(encoding="utf-8"))
+    labelled = alphas_from_dict(epochs[-1]["alphas"])
     weights = {}
     for cell_type in ("normal", "reduction"):
-        for edge, alphas in epochs[-1]["alphas"][cell_type].items():
-            source = int(edge.split("<-")[1])
+        for (_, source), alphas in labelled[cell_type].operations.items():
             place = SOURCES[source] if source < len(SOURCES) else "intermediate node"
             total = sum(np.exp(list(alphas.values())))
             for name in ATTENTION:

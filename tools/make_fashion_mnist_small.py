@@ -10,9 +10,9 @@ import shutil
 
 import numpy as np
 
-from keras_atdarts.data import cache as prepared
+from keras_atdarts.data import cache
+from keras_atdarts.data import datasets
 from keras_atdarts.data import idx_files
-from keras_atdarts.data import sources
 
 DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
 IMAGES_PER_CLASS = {"train": 800, "test": 200}
@@ -66,12 +66,12 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", default=DEBIAN_FOLDER, help="folder of IDX files")
     parser.add_argument(
-        "--output", default=sources.EMBEDDED_FOLDER, help="where to write the data set"
+        "--output", default=datasets.EMBEDDED_FOLDER, help="where to write the data set"
     )
     parser.add_argument("--seed", type=int, default=0, help="which images are drawn")
     flags = parser.parse_args(argv)
     generator = np.random.default_rng(flags.seed)
-    names = sources.FASHION_MNIST_CLASSES
+    names = datasets.FASHION_MNIST_CLASSES
     full = idx_files.read_idx_folder(flags.source, len(names))
     splits = {
         split: balanced_part(*arrays, IMAGES_PER_CLASS[split], generator)
@@ -79,7 +79,7 @@ def main(argv=None):
     }
     folder = pathlib.Path(flags.output, "fashion_mnist_small")
     shutil.rmtree(folder, ignore_errors=True)
-    prepared.store_arrays(
+    cache.store_arrays(
         folder.name, splits, names, folder.parent, DESCRIPTION, HOMEPAGE
     )
     (folder / "LICENSE").write_text(CREDIT)

@@ -48,7 +48,14 @@ def alphas_to_dict(alphas):
     """
 
     def text(edges):
-        return {f"{node}<-{source}": value for (node, source), value in edges.items()}
+        return {
+            f"{node}<-{source}": (
+                {name: float(alpha) for name, alpha in value.items()}
+                if isinstance(value, dict)
+                else float(value)
+            )
+            for (node, source), value in edges.items()
+        }
 
     return {cell: each.map(text).present() for cell, each in alphas.items()}
 

@@ -110,7 +110,7 @@ class BatchNormalization(keras.layers.Layer):
         Returns:
             Sequence of terms, see `kernels.Reference`: one for each weight.
         """
-        if not source.training:
+        if self.is_frozen(source):
             return self.frozen(tensors, weights)
         backend = source.backend_for(self.synchronized)
         terms, statistics = backend.normalize(
@@ -118,6 +118,10 @@ class BatchNormalization(keras.layers.Layer):
         )
         self.move(statistics)
         return terms
+
+    def is_frozen(self, source):
+        """Whether the statistics are the moving ones: once folded, in training too."""
+        return self.folded or not source.training
 
     def frozen(self, tensors, weights=None):
         """Does in inference what `terms` does, by the moving statistics."""

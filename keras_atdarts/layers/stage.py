@@ -182,20 +182,27 @@ class Stage(EdgeLayer):
                 nothing anywhere.
         """
         inputs = self.inputs_of(source) if inputs is None else inputs
-        walk = self.kernel_strides, self.dilation_rate
         norm = self.normalization
-        if not source.training:
-            tensors = Reference().convolve(
-                inputs, *self.kernels(), *walk, fusible=relu_follows and norm.folded
-            )
+        if norm.is_frozen(source):
+            tensors = self.convolve(inputs, fusible=relu_follows and norm.folded)
             return norm.frozen(tensors, weights)
         backend = source.backend_for(norm.synchronized)
         scales, offsets = norm.scales_and_offsets(weights)
         terms, statistics = backend.stage(
-            inputs, *self.kernels(), scales, offsets, *walk
+            inputs,
+            *self.kernels(),
+            scales,
+            offsets,
+            self.kernel_strides,
+            self.dilation_rate,
         )
         norm.move(statistics)
         return terms
+
+    def convolve(self, inputs, fusible=False):
+        """Returns what the batch norm gets in inference, see `Reference.convolve`."""
+        walk = self.kernel_strides, self.dilation_rate
+        return Reference().convolve(inputs, *self.kernels(), *walk, fusible)
 
     @property
     def own_kernels(self):
@@ -334,6 +341,16 @@ class FactorizedReduce(Stage):
         above = tf.pad(even, [[0, 0], [0, channels], [0, 0]])
         below = tf.pad(odd, [[0, 0], [channels, 0], [0, 0]])
         return None, tf.concat([above, below], axis=2)
+
+    def convolve(self, inputs, fusible=False):
+        # Each half by itself spares the products with zeros.
+        pixels = zip(*(tf.split(x, 2, axis=-1) for x in inputs), strict=True)
+        kernels = map(tf.convert_to_tensor, (self.even_kernel, self.odd_kernel))
+        halves = [
+            Reference().convolve(list(x), None, kernel, fusible=fusible)
+            for x, kernel in zip(pixels, kernels, strict=True)
+        ]
+        return [tf.concat(pair, axis=-1) for pair in zip(*halves, strict=True)]
 
     def normalized_kernels(self):
         return [((self.even_kernel, self.odd_kernel), self.normalization)]

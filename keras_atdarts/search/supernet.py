@@ -261,6 +261,10 @@ class Supernet(keras.Model):
     def metrics(self):
         return [metric for pair in self.trackers.values() for metric in pair]
 
+    def training_loss(self):
+        """Returns the `SupernetLoss`, as `compile` has set it."""
+        return SupernetLoss(self, self.loss_function, self.gradient_accumulation)
+
     def learn_alphas(self, learning):
         """Sets whether steps teach the alphas too, as at first, or weights only.
 
@@ -275,7 +279,7 @@ class Supernet(keras.Model):
     def train_step(self, data):
         """Algorithm 1 of DARTS: one step of the alphas, then one of the weights."""
         weight_batch, alpha_batch = data
-        loss = SupernetLoss(self, self.loss_function, self.gradient_accumulation)
+        loss = self.training_loss()
         if self.learns_alphas:
             # alpha descends grad_alpha L_val(w - eta grad_w L_train(w, alpha), alpha).
             gradients, logits = self.architect.gradients(

@@ -11,6 +11,7 @@ from keras_atdarts.experiments.runs.callbacks import LatestNetwork
 from keras_atdarts.experiments.runs.callbacks import describe_genotype
 from keras_atdarts.experiments.runs.callbacks import record_callbacks
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Edge
 from keras_atdarts.genotypes.genotype import Genotype
@@ -31,12 +32,13 @@ class Searcher(keras.Model):
     def labelled_alphas(self):
         self.reads += 1
         edges = {(0, 0): {"none": np.float32(self.reads), "skip_connect": 0.5}}
-        return {"normal": edges, "reduction": edges}
+        return {"normal": CellAlphas(edges), "reduction": CellAlphas(edges)}
 
 
 def derive_skips(alphas):
     """Returns a genotype of skips, and of one pooling once the alpha is 2."""
-    last = "max_pool_3x3" if alphas["normal"][0, 0]["none"] == 2 else "skip_connect"
+    of_none = alphas["normal"].operations[0, 0]["none"]
+    last = "max_pool_3x3" if of_none == 2 else "skip_connect"
     skip = Edge("skip_connect", 1)
     nodes = ((Edge("skip_connect", 0), skip), (skip, Edge(last, 2)))
     cell = CellGenotype(nodes, concat=(2, 3))
@@ -57,7 +59,7 @@ def test_callbacks_record_every_epoch(tmp_path, capsys):
     epochs = run.read_json(workdir.ALPHAS)
     assert [entry["epoch"] for entry in epochs] == [0, 1]
     assert epochs[1]["alphas"]["reduction"] == {
-        "0<-0": {"none": 2.0, "skip_connect": 0.5}
+        "operations": {"0<-0": {"none": 2.0, "skip_connect": 0.5}}
     }
     assert epochs[0]["genotype"] != epochs[1]["genotype"]
     assert epochs[1]["genotype"] == history.genotype.to_dict()

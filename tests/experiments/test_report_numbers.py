@@ -21,6 +21,7 @@ from keras_atdarts.experiments.reports.search_page import search_page
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
@@ -199,11 +200,11 @@ def test_attention_after_operations_has_weights_of_its_own(tmp_path):
     run = RunDirectory(path)
     entries = run.read_json(workdir.ALPHAS)
     for entry in entries:
-        edges = entry["alphas"]["normal"]
-        attention = {
-            edge: {"identity": 0.0, "channel_attention": 0.0} for edge in edges
+        of_cell = entry["alphas"]["normal"]
+        of_cell["attention"] = {
+            edge: {"identity": 0.0, "channel_attention": 0.0}
+            for edge in of_cell["operations"]
         }
-        entry["alphas"]["normal_attention"] = attention
     run.write_json(workdir.ALPHAS, entries)
     weights = report_numbers(read_record(path))["weights"]
     assert weights["normal_attention"]["1<-2"]["identity"] == [0.5] * 3
@@ -266,18 +267,15 @@ def test_worst_mistakes_by_hand():
 
 def test_weights_of_normalized_edges_are_products():
     operations = {"none": 0.0, "skip_connect": math.log(3.0)}
-    labelled = {
-        "normal": {(0, 0): operations, (0, 1): operations, (1, 0): operations},
-        "normal_edges": {
-            (0, 0): {"beta": math.log(4.0)},
-            (0, 1): {"beta": 0.0},
-            (1, 0): {"beta": 2.0},  # The only one of its node.
-        },
-    }
-    weights = weights_over_epochs([labelled])
+    alphas = CellAlphas(
+        operations={(0, 0): operations, (0, 1): operations, (1, 0): operations},
+        # The last one is the only one of its node.
+        edges={(0, 0): math.log(4.0), (0, 1): 0.0, (1, 0): 2.0},
+    )
+    weights = weights_over_epochs([{"normal": alphas}])
     assert list(weights) == ["normal"]
     skips = [edge["skip_connect"] for edge in weights["normal"].values()]
     assert sum(skips, []) == pytest.approx([0.8 * 0.75, 0.2 * 0.75, 0.75])
-    plain = weights_over_epochs([{"normal": labelled["normal"]}])
+    plain = weights_over_epochs([{"normal": alphas._replace(edges=None)}])
     for name, values in entropy_over_epochs(weights)["normal"].items():
         assert values == pytest.approx(entropy_over_epochs(plain)["normal"][name])

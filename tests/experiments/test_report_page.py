@@ -25,6 +25,8 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.resources import COLUMNS
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
 from keras_atdarts.networks.derived import build_network
@@ -302,22 +304,17 @@ def test_large_images_become_small():
 def long_search(num_epochs):
     """The numbers of a search of the largest kind, which changes in every epoch."""
     random = np.random.default_rng(0)
-    spaces = {
-        "normal": AT_DARTS,
-        "reduction": AT_DARTS,
-        "normal_attention": ("identity", *attention_names()),
-        "reduction_attention": ("identity", *attention_names()),
-    }
+    spaces = CellAlphas(AT_DARTS, attention=("identity", *attention_names()))
     edges = [(node, source) for node in range(4) for source in range(2 + node)]
-    epochs = [
-        {
-            kind: {
-                edge: dict(zip(names, random.normal(size=len(names)), strict=True))
-                for edge in edges
-            }
-            for kind, names in spaces.items()
+
+    def alphas(names):
+        return {
+            edge: dict(zip(names, random.normal(size=len(names)), strict=True))
+            for edge in edges
         }
-        for _ in range(num_epochs)
+
+    epochs = [
+        {cell: spaces.map(alphas) for cell in CELL_TYPES} for _ in range(num_epochs)
     ]
     genotypes = random_genotypes(AT_DARTS, num_epochs, seed=0)
     numbers = list(range(1, num_epochs + 1))

@@ -1,11 +1,15 @@
 """Alphas whose genotype is known beforehand."""
 
 import itertools
+import json
 import math
 
 import pytest
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes.alphas import CellAlphas
+from keras_atdarts.genotypes.alphas import alphas_from_dict
+from keras_atdarts.genotypes.alphas import alphas_to_dict
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Edge
 
@@ -121,10 +125,8 @@ def attended(alphas, attention):
     """Derives both cells from the same alphas of operations and of attention."""
     genotype = derive_genotype(
         {
-            "normal": alphas,
-            "reduction": alphas,
-            "normal_attention": attention,
-            "reduction_attention": attention,
+            "normal": CellAlphas(alphas, attention),
+            "reduction": CellAlphas(alphas, attention),
         }
     )
     assert genotype.normal == genotype.reduction
@@ -219,3 +221,29 @@ def test_alphas_of_a_diverged_search_are_refused(value):
 def test_alphas_that_make_no_cell_are_refused(alphas, message):
     with pytest.raises(InputError, match=message):
         derive_genotype(alphas)
+
+
+def test_alphas_become_json_and_back():
+    edges = {(0, 0): edge(none=0.5), (0, 1): edge()}
+    betas = {(0, 0): 0.25, (0, 1): 0.5}
+    alphas = {
+        "normal": CellAlphas(edges, attention=edges, edges=betas),
+        "reduction": CellAlphas(edges),
+    }
+    text = json.dumps(alphas_to_dict(alphas))
+    assert alphas_from_dict(json.loads(text)) == alphas
+
+
+def test_alphas_of_version_0_3_are_read():
+    edges, betas = {"0<-1": {"none": 0.5}}, {"0<-1": {"beta": 0.25}}
+    alphas = alphas_from_dict(
+        {
+            "normal": edges,
+            "reduction": edges,
+            "normal_attention": edges,
+            "reduction_edges": betas,
+        }
+    )
+    read = {(0, 1): {"none": 0.5}}
+    assert alphas["normal"] == CellAlphas(read, attention=read)
+    assert alphas["reduction"] == CellAlphas(read, edges={(0, 1): 0.25})

@@ -6,11 +6,11 @@ from layer_checks import random_images
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.layers.attention import SpatialAttention
 from keras_atdarts.layers.batch_normalization import BatchNormalization
-from keras_atdarts.layers.blocks import ConvBN
-from keras_atdarts.layers.blocks import FactorizedReduce
-from keras_atdarts.layers.blocks import ReLUConvBN
+from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.layers.folding import fold
 from keras_atdarts.layers.folding import folded
+from keras_atdarts.layers.stage import FactorizedReduce
+from keras_atdarts.layers.stage import ReLUConvBN
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import Operation
 from keras_atdarts.operations import build_operation
@@ -106,8 +106,8 @@ def test_an_operation_that_names_no_kernels_stays_as_it_is():
         def is_normalized(self):
             return True
 
-        def branches(self, shared, training):
-            return [shared.x + 1]
+        def results(self, source):
+            return [source.x + 1]
 
     layer = Shifted(FILTERS)
     inputs = random_images((2, 6, 6, FILTERS))

@@ -8,13 +8,13 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
-from keras_atdarts.layers.blocks import ConvBN
-from keras_atdarts.layers.blocks import FactorizedReduce
-from keras_atdarts.layers.blocks import ReLUConvBN
 from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
+from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.layers.drop_path import DropPath
 from keras_atdarts.layers.drop_path import DropPathSchedule
+from keras_atdarts.layers.stage import FactorizedReduce
+from keras_atdarts.layers.stage import ReLUConvBN
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters

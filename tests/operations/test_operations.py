@@ -7,9 +7,10 @@ from layer_checks import random_images
 
 from keras_atdarts import operations
 from keras_atdarts.errors import InputError
-from keras_atdarts.kernels.devices import tensorflow_only
+from keras_atdarts.genotypes.derivation import derive_genotype
+from keras_atdarts.kernels import Source
 from keras_atdarts.layers.batch_normalization import BatchNormalization
-from keras_atdarts.layers.blocks import SharedInput
+from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import Operation
 from keras_atdarts.operations import base
 from keras_atdarts.operations import build_operation
@@ -17,6 +18,7 @@ from keras_atdarts.operations import operation_names
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import register_operation
 from keras_atdarts.operations import resolve_operations
+from keras_atdarts.search.supernet import Supernet
 
 FILTERS = 4
 # Weights of one edge with affine batch norms, written out from the definition.
@@ -71,6 +73,12 @@ def test_basics_of_derived_operations(name, strides, size, tmp_path):
     )
 
 
+def mixed(operation, x, weights):
+    """Returns an operation's results in training, as tensors."""
+    source = Source(x, training=True)
+    return [source.backend.sum([term]) for term in operation.terms(source, weights)]
+
+
 @all_operations
 @both_strides
 @sizes
@@ -81,7 +89,7 @@ def test_candidates_serve_every_edge(name, strides, size):
     weights = tf.constant([0.2, 0.5, 0.3])
     with tf.GradientTape() as tape:
         tape.watch([x, weights])
-        results = operation.mix(SharedInput(x), weights, training=True)
+        results = mixed(operation, x, weights)
         loss = tf.add_n([tf.reduce_sum(y * (y + 1)) for y in results])
     assert [tuple(y.shape) for y in results] == [
         (4, *halved(size, strides), FILTERS)
@@ -105,13 +113,13 @@ def test_edges_do_not_depend_on_each_other(name, strides):
     x = tf.constant(random_images((4, 6, 6, FILTERS), "float64"))
     together.build(x.shape)
     weights = tf.constant([0.2, 0.5, 0.3], tf.float64)
-    expected = together.mix(SharedInput(x), weights, training=True)
+    expected = mixed(together, x, weights)
     for edge, result in enumerate(expected):
         alone = build_operation(name, FILTERS, strides, search=True, dtype="float64")
         alone.build(x.shape)
         for own, shared in zip(alone.weights, together.weights, strict=True):
             own.assign(take_edge(shared.numpy(), own.shape, edge))
-        [y] = alone.mix(SharedInput(x), weights[edge : edge + 1], training=True)
+        [y] = mixed(alone, x, weights[edge : edge + 1])
         np.testing.assert_allclose(y, result, rtol=1e-9, atol=1e-12)
 
 
@@ -128,13 +136,13 @@ def test_second_derivatives_are_those_of_differences(name, strides):
         weights = tf.constant([0.2, 0.5], tf.float64)
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            results = operation.mix(SharedInput(inputs), weights, training=True)
+            results = mixed(operation, inputs, weights)
             loss = tf.add_n([tf.reduce_sum(tf.sin(y)) for y in results])
         # What is no function of the input has a gradient of 0.
         return tape.gradient(loss, inputs, unconnected_gradients="zero")
 
     inputs = tf.constant(x)
-    with tensorflow_only(), tf.GradientTape() as tape:
+    with tf.GradientTape() as tape:
         tape.watch(inputs)
         slope = tf.reduce_sum(gradient(inputs) * direction)
     second = tape.gradient(slope, inputs, unconnected_gradients="zero")
@@ -171,7 +179,7 @@ def test_rows_then_columns_are_one_square_convolution():
         layer.build(x.shape)
         layer.row_kernel.assign(random_images(layer.row_kernel.shape))
         layer.column_kernel.assign(random_images(layer.column_kernel.shape))
-        [results[strides]] = layer.branches(SharedInput(x), training=False)
+        [results[strides]] = layer.results(Source(x))
     row, column = layer.row_kernel.numpy()[0, 0], layer.column_kernel.numpy()[0, :, 0]
     square = np.einsum("bim,amo->abio", row, column)
     expected = tf.nn.conv2d(tf.nn.relu(x), square, 1, "SAME")
@@ -195,8 +203,8 @@ def test_candidates_are_weighted_by_alpha(name):
     layer = build_operation(name, FILTERS, search=True, num_edges=1)
     x = tf.constant(random_images((4, 8, 8, FILTERS)))
     layer.build(x.shape)
-    [one] = layer.mix(SharedInput(x), tf.constant([1.0]), training=True)
-    [half] = layer.mix(SharedInput(x), tf.constant([0.5]), training=True)
+    [one] = mixed(layer, x, tf.constant([1.0]))
+    [half] = mixed(layer, x, tf.constant([0.5]))
     np.testing.assert_allclose(half, 0.5 * one, rtol=1e-5, atol=1e-6)
     if layer.normalization is not None:
         np.testing.assert_allclose(np.mean(one, axis=(0, 1, 2)), 0, atol=1e-5)
@@ -213,8 +221,8 @@ def test_registering_one_class_is_all():
             super().__init__(filters, **kwargs)
             self.factor = factor
 
-        def branches(self, shared, training):
-            return [self.factor * shared.x]
+        def results(self, source):
+            return [self.factor * source.x]
 
     try:
         assert resolve_operations(["scaled_identity", "none"])
@@ -318,3 +326,70 @@ def test_statistics_of_earlier_versions_are_read():
         strict=True,
     ):
         np.testing.assert_array_equal(found, expected)
+
+
+class Gate(keras.layers.Layer):
+    """A plain Keras layer: it has a weight, and knows neither filters nor strides."""
+
+    def build(self, input_shape):
+        self.strength = self.add_weight(name="strength", shape=(), initializer="ones")
+
+    def call(self, inputs):
+        return inputs * keras.ops.sigmoid(self.strength * inputs)
+
+
+class Grown(keras.layers.Conv2D):
+    """A layer of Keras that changes the channels."""
+
+    def __init__(self, **kwargs):
+        super().__init__(7, 1, **kwargs)
+
+
+@pytest.fixture
+def plain_layers():
+    register_operation("gate")(Gate)
+    register_operation("pool_2x2", pool_size=2, padding="same")(
+        keras.layers.MaxPooling2D
+    )
+    register_operation("noise", stddev=0.1)(keras.layers.GaussianNoise)
+    register_operation("grown")(Grown)
+    yield
+    for name in ("gate", "pool_2x2", "noise", "grown"):
+        del base._REGISTRY[name]
+
+
+@pytest.mark.parametrize("name", ["gate", "noise"])
+@both_strides
+@pytest.mark.parametrize("search", [False, True])
+def test_a_plain_layer_is_an_operation(plain_layers, name, strides, search):
+    x = tf.constant(random_images((2, 7, 6, FILTERS)))
+    operation = build_operation(name, FILTERS, strides, num_edges=2, search=search)
+    operation.build(x.shape)
+    results = mixed(operation, x, tf.constant([0.2, 0.5]))
+    assert [tuple(y.shape) for y in results] == [
+        (2, *halved((7, 6), strides), FILTERS)
+    ] * 2
+    restored = type(operation).from_config(operation.get_config())
+    restored.build(x.shape)
+    restored.set_weights(operation.get_weights())
+    np.testing.assert_allclose(
+        restored(x, training=False), operation(x, training=False), atol=1e-6
+    )
+    if strides == 1 and not search and name == "gate":
+        np.testing.assert_allclose(operation(x), x * tf.sigmoid(x), rtol=1e-5)
+
+
+def test_a_plain_layer_is_searched_derived_and_saved(plain_layers, tmp_path):
+    supernet = Supernet(3, 4, 3, ("none", "gate", "pool_2x2"), num_nodes=1)
+    supernet.build((None, 8, 8, 1))
+    genotype = derive_genotype(supernet.labelled_alphas())
+    network = build_network(genotype, (8, 8, 1), 3, filters=4, num_cells=3)
+    network.save(tmp_path / "network.keras")
+    images = random_images((2, 8, 8, 1))
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    np.testing.assert_allclose(loaded(images), network(images), rtol=1e-5)
+
+
+def test_a_layer_that_changes_the_channels_is_refused(plain_layers):
+    with pytest.raises(InputError, match="'grown' must return the shape.*Received"):
+        build_operation("grown", FILTERS).build((None, 8, 8, FILTERS))

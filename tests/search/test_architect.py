@@ -7,11 +7,11 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.kernels.devices import tensorflow_only
 from keras_atdarts.operations import operation_names
 from keras_atdarts.search import second_derivatives
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.loss import SupernetLoss
 from keras_atdarts.search.second_derivatives import check_second_derivatives
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
@@ -28,20 +28,38 @@ class Toy:
     """
 
     def __init__(self, weight, alpha, optimizer):
-        self.alphas = [keras.Variable(alpha, dtype="float64")]
+        self.num_classes, self.variable_dtype = 1, "float64"
+        self.non_trainable_variables = self.metrics_variables = ()
+        self.alpha_variables = [keras.Variable(alpha, dtype="float64")]
         self.operation_weights = [keras.Variable(weight, dtype="float64")]
         self.optimizer = optimizer
         optimizer.build(self.operation_weights)
 
-    def average_over_parts(self, function, batch, like):
-        return function(batch)
+    def named_alphas(self):
+        return {}
 
-    def loss_and_logits(self, batch, weights=None):
-        weight = (weights or self.operation_weights)[0]
-        alpha = tf.convert_to_tensor(self.alphas[0])
+    def training_loss(self):
+        return ToyLoss(self, self.loss)
+
+    def loss(self, batch, weight, alpha):
         if batch == "train":
-            return (weight - alpha) ** 2, None
-        return alpha * weight - 2 * alpha + 1, None
+            return (weight - alpha) ** 2
+        return alpha * weight - 2 * alpha + 1
+
+
+class ToyLoss(SupernetLoss):
+    """The loss of a toy, whose batch is not shared among replicas."""
+
+    def __call__(self, batch, weights=None, kernels_learn=1.0):
+        weight = (weights or self.weights)[0]
+        alpha = tf.convert_to_tensor(self.alphas[0])
+        return self.function(batch, weight, alpha), None
+
+
+def gradients_of(architect, supernet, *batches):
+    """Returns the gradients of a supernet's alphas."""
+    loss = supernet.training_loss()
+    return architect.gradients(loss, supernet.optimizer, *batches)[0]
 
 
 @pytest.mark.parametrize("hessian", ["finite_difference", "exact"])
@@ -51,7 +69,7 @@ def test_the_second_order_of_a_toy_is_the_closed_form(hessian):
     optimizer = SGD(RATE, MOMENTUM, coupled_weight_decay=DECAY, clip_norm=1e-6)
     toy = Toy(weight, alpha, optimizer)
     optimizer.buffers[0].assign(buffer)
-    [gradient], _ = SecondOrder(hessian).gradients(toy, "train", "validation")
+    [gradient] = gradients_of(SecondOrder(hessian), toy, "train", "validation")
     rate = float(np.float32(RATE))
     step = MOMENTUM * buffer + 2 * (weight - alpha) + DECAY * weight
     expected = weight - rate * step - 2 + 2 * rate * alpha
@@ -83,7 +101,7 @@ def supernet():
 def exact(supernet):
     """The exact gradients, and what was in the supernet before and after."""
     before = numpy_values([*supernet.variables, *supernet.optimizer.variables])
-    gradients, _ = SecondOrder("exact").gradients(supernet, batch(0), batch(1))
+    gradients = gradients_of(SecondOrder("exact"), supernet, batch(0), batch(1))
     after = numpy_values([*supernet.variables, *supernet.optimizer.variables])
     return gradients, before, after
 
@@ -95,13 +113,14 @@ def relative_error(gradients, expected):
 
 def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
     """Differentiates through the step itself, written out once more."""
-    alphas = [alpha.value for alpha in supernet.alphas]
+    alphas = [alpha.value for alpha in supernet.alpha_variables]
+    loss_of = supernet.training_loss()
     weights = [tf.convert_to_tensor(w) for w in supernet.operation_weights]
     rate = tf.cast(supernet.optimizer.learning_rate, tf.float64)
-    with tensorflow_only(), tf.GradientTape() as outer:
+    with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(weights)
-            loss, _ = supernet.loss_and_logits(batch(0), weights)
+            loss, _ = loss_of(batch(0), weights)
         stepped = [
             w - rate * (MOMENTUM * tf.convert_to_tensor(buffer) + gradient + DECAY * w)
             for w, gradient, buffer in zip(
@@ -111,10 +130,10 @@ def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
                 strict=True,
             )
         ]
-        loss, _ = supernet.loss_and_logits(batch(1), stepped)
+        loss, _ = loss_of(batch(1), stepped)
     expected = outer.gradient(loss, alphas)
     assert relative_error(exact[0], expected) < 1e-12
-    first, _ = FirstOrder().gradients(supernet, None, batch(1))
+    first = gradients_of(FirstOrder(), supernet, None, batch(1))
     assert relative_error(first, expected) > 1e-3  # The second order matters.
 
 
@@ -127,27 +146,26 @@ def test_nothing_of_the_supernet_changes(exact):
 def test_the_finite_difference_comes_to_the_exact_product(supernet, exact):
     """So close to the weights that no ReLU switches in between."""
     architect = SecondOrder("finite_difference", epsilon=1e-6)
-    gradients, _ = architect.gradients(supernet, batch(0), batch(1))
+    gradients = gradients_of(architect, supernet, batch(0), batch(1))
     assert relative_error(gradients, exact[0]) < 1e-7
 
 
 class SmoothToy(Toy):
     """`L_train = exp(alpha * w)`, whose finite difference is not exact."""
 
-    def loss_and_logits(self, batch, weights=None):
+    def loss(self, batch, weight, alpha):
         if batch == "train":
-            weight = (weights or self.operation_weights)[0]
-            return tf.exp(tf.convert_to_tensor(self.alphas[0]) * weight), None
-        return super().loss_and_logits(batch, weights)
+            return tf.exp(alpha * weight)
+        return super().loss(batch, weight, alpha)
 
 
 def test_the_error_of_the_finite_difference_falls_with_the_square_of_epsilon():
     toy = SmoothToy(0.5, 0.7, SGD(RATE))
-    [exact], _ = SecondOrder("exact").gradients(toy, "train", "validation")
+    [exact] = gradients_of(SecondOrder("exact"), toy, "train", "validation")
     errors = []
     for epsilon in (0.1, 0.01):
         architect = SecondOrder("finite_difference", epsilon)
-        [gradient], _ = architect.gradients(toy, "train", "validation")
+        [gradient] = gradients_of(architect, toy, "train", "validation")
         errors.append(abs(float(gradient - exact)))
     np.testing.assert_allclose(errors[0] / errors[1], 100, rtol=0.01)
 
@@ -155,22 +173,22 @@ def test_the_error_of_the_finite_difference_falls_with_the_square_of_epsilon():
 def test_a_validation_gradient_of_zero_gives_the_first_order():
     """Not nan: the finite difference divides by the gradient's norm."""
     toy = Toy(1.0, 0.0, SGD(RATE))
-    [gradient], _ = SecondOrder().gradients(toy, "train", "validation")
+    [gradient] = gradients_of(SecondOrder(), toy, "train", "validation")
     rate = float(np.float32(RATE))
     np.testing.assert_allclose(gradient, 1 - rate * 2 - 2, rtol=1e-12)
 
 
 def test_the_first_order_is_the_slope_of_the_loss(supernet):
     data = batch(1)
-    gradients, _ = FirstOrder().gradients(supernet, None, data)
+    gradients = gradients_of(FirstOrder(), supernet, None, data)
     generator = np.random.default_rng(0)
-    for alpha, gradient in zip(supernet.alphas, gradients, strict=True):
+    for alpha, gradient in zip(supernet.alpha_variables, gradients, strict=True):
         direction = generator.normal(size=alpha.shape)
         start, step = alpha.numpy().copy(), 1e-5
         losses = []
         for sign in (1, -1):
             alpha.assign(start + sign * step * direction)
-            losses.append(float(supernet.loss_and_logits(data)[0]))
+            losses.append(float(supernet.training_loss()(data)[0]))
         alpha.assign(start)
         slope = (losses[0] - losses[1]) / (2 * step)
         np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-5)
@@ -179,13 +197,14 @@ def test_the_first_order_is_the_slope_of_the_loss(supernet):
 @pytest.mark.parametrize("architect", [FirstOrder, SecondOrder])
 def test_regularizers_add_their_gradient(architect, supernet):
     def squares(alphas):
-        return tf.add_n([tf.reduce_sum(alpha**2) for alpha in alphas])
+        values = [alphas[cell].operations.values for cell in ("normal", "reduction")]
+        return tf.add_n([tf.reduce_sum(each**2) for each in values])
 
-    plain, _ = architect().gradients(supernet, batch(0), batch(1))
-    regular, _ = architect(regularizers=[squares]).gradients(
-        supernet, batch(0), batch(1)
+    plain = gradients_of(architect(), supernet, batch(0), batch(1))
+    regular = gradients_of(
+        architect(regularizers=[squares]), supernet, batch(0), batch(1)
     )
-    for one, other, alpha in zip(plain, regular, supernet.alphas, strict=True):
+    for one, other, alpha in zip(plain, regular, supernet.alpha_variables, strict=True):
         np.testing.assert_allclose(other - one, 2 * alpha.numpy(), rtol=1e-9)
 
 
@@ -208,7 +227,7 @@ def test_architects_are_saved_whole(architect):
 def test_mistakes_are_refused(supernet):
     with pytest.raises(InputError, match="Did you mean 'exact'"):
         SecondOrder("exakt")
-    with pytest.raises(InputError, match="epsilon must be above 0; received 0"):
+    with pytest.raises(InputError, match="epsilon must be above 0. Received: 0"):
         SecondOrder(epsilon=0)
     with pytest.raises(InputError, match="keras_atdarts.SGD can tell"):
         other = Supernet(3, filters=4, num_cells=3)
@@ -229,9 +248,9 @@ def test_an_operation_without_second_derivative_is_named(monkeypatch):
         def build(self, shape):
             pass
 
-        def mix(self, shared, weights, training):
+        def terms(self, source, weights):
             boxes = tf.constant([[0.0, 0.0, 0.5, 0.5]])
-            crop = tf.image.crop_and_resize(shared.x, boxes, [0], [2, 2])
+            crop = tf.image.crop_and_resize(source.x, boxes, [0], [2, 2])
             return [weights[0] * crop]
 
     monkeypatch.setattr(

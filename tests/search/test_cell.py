@@ -5,18 +5,17 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.genotype import CellGenotype
-from keras_atdarts.layers.blocks import SharedInput
 from keras_atdarts.networks.derived import derived_cell
 from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import place_attention
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import EdgeWeights
 from keras_atdarts.search.mixing import MixedAttention
 from keras_atdarts.search.mixing import MixedOperation
-from keras_atdarts.search.mixing import MixingWeights
 from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing import weights_by_source
 
 OPERATIONS = SEARCH_SPACES["at_darts"]
 NUM_EDGES = 14
@@ -69,40 +68,38 @@ def test_mixing_weights_are_the_softmax_of_the_edge():
     alphas = random_images((NUM_EDGES, len(OPERATIONS)))
     exponents = np.exp(alphas)
     softmax = exponents / exponents.sum(axis=1, keepdims=True)
-    mixing = MixingWeights(tf.constant(alphas), num_nodes=4)
+    weights = weights_by_source(tf.constant(alphas), num_nodes=4)
     for source in range(5):
         rows = [i for i, (_, start) in enumerate(cell_edges(4)) if start == source]
-        np.testing.assert_allclose(
-            mixing.leaving(source).of_operations, softmax[rows].T, rtol=1e-5, atol=1e-7
-        )
+        np.testing.assert_allclose(weights[source], softmax[rows], rtol=1e-5, atol=1e-7)
 
 
 def test_mixed_operation_sums_its_candidates():
     layer = MixedOperation(["none", "skip_connect", "max_pool_3x3"], 2, num_edges=2)
     x = random_images((2, 4, 4, 2))
-    weights = [[0.5, 0.0], [0.2, 0.3], [0.3, 0.7]]
-    terms = layer(x, weights=EdgeWeights(weights))
-    pooled = layer.candidates[2].mix(SharedInput(tf.constant(x)))[0]
-    for edge in range(2):
-        expected = weights[1][edge] * x + weights[2][edge] * pooled
-        np.testing.assert_allclose(sum(terms[edge]), expected, rtol=1e-5, atol=1e-6)
+    weights = tf.constant([[0.5, 0.2, 0.3], [0.0, 0.3, 0.7]])
+    mixtures = layer(x, weights=weights)
+    pooled = layer.candidates[2](tf.constant(x))
+    for mixture, (_, of_skip, of_pool) in zip(mixtures, weights, strict=True):
+        expected = of_skip * x + of_pool * pooled
+        np.testing.assert_allclose(mixture, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_mixed_attention_sums_identity_and_gated_tensors():
     layer = MixedAttention(["channel_attention", "spatial_attention"], 2, num_edges=2)
     layer.build((None, 4, 4, 2))
     tensors = [tf.constant(x) for x in random_images((2, 2, 4, 4, 2))]
-    weights = [[0.5, 0.1], [0.2, 0.6], [0.3, 0.3]]
-    mixtures = layer(tensors, weights=EdgeWeights(weights))
+    weights = [[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]]
+    mixtures = layer(tensors, weights=tf.constant(weights))
     gates = [candidate.gate(tensors) for candidate in layer.candidates]
     for edge, x in enumerate(tensors):
-        gate = sum(weights[1 + a][edge] * gates[a][edge] for a in range(2))
-        expected = (weights[0][edge] + gate) * x
-        np.testing.assert_allclose(sum(mixtures[edge]), expected, rtol=1e-5, atol=1e-6)
+        gate = sum(weights[edge][1 + a] * gates[a][edge] for a in range(2))
+        expected = (weights[edge][0] + gate) * x
+        np.testing.assert_allclose(mixtures[edge], expected, rtol=1e-5, atol=1e-6)
 
 
-def one_hot_weights(cell, names, part):
-    """Weights that leave each edge of a cell its choice, other edges the default.
+def one_hot_alphas(cell, names, part):
+    """Alphas that leave each edge of a cell its choice, other edges the default.
 
     Args:
         cell: `CellGenotype`.
@@ -118,7 +115,7 @@ def one_hot_weights(cell, names, part):
     alphas = np.full((NUM_EDGES, len(names)), -1e4)
     for row, edge in enumerate(cell_edges(4)):
         alphas[row, names.index(chosen.get(edge, names[0]))] = 1e4
-    return MixingWeights(tf.constant(alphas), num_nodes=4)
+    return tf.constant(alphas)
 
 
 def copy_weights(search_cell, network_cell, cell):
@@ -171,11 +168,11 @@ def test_one_hot_alphas_make_the_derived_cell(reduction, after_reduction, cell):
         FILTERS, mixed, 4, reduction, after_reduction, attention, dtype="float64"
     )
     search_cell.build([x.shape for x in inputs])
-    weights = {"weights": one_hot_weights(cell, mixed, part=0)}
+    alphas = CellAlphas(operations=one_hot_alphas(cell, mixed, part=0))
     if attention:
-        choices = ("identity", *attention)
-        weights["attention_weights"] = one_hot_weights(cell, choices, part=1)
-    expected = search_cell(inputs, **weights, training=True)
+        choices = one_hot_alphas(cell, ("identity", *attention), part=1)
+        alphas = alphas._replace(attention=choices)
+    expected = search_cell(inputs, alphas=alphas, training=True)
     plan = cell_plan(3, FILTERS)[0]._replace(
         reduction=reduction, after_reduction=after_reduction
     )

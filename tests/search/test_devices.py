@@ -26,7 +26,8 @@ CLIP_NORM = 0.05
 
 
 def mean_square(alphas):
-    return tf.add_n([tf.reduce_mean(alpha**2) for alpha in alphas])
+    values = [alphas[cell].operations.values for cell in ("normal", "reduction")]
+    return tf.add_n([tf.reduce_mean(each**2) for each in values])
 
 
 ARCHITECTS = {
@@ -38,8 +39,10 @@ ARCHITECTS = {
 
 def in_a_process_of_its_own(call):
     """TensorFlow confuses two strategies of one process."""
-    place = pathlib.Path(sample_data.__file__).parent
-    program = f"import test_devices; test_devices.{call}"
+    helpers = pathlib.Path(sample_data.__file__).parent
+    program = f"import sys; sys.path.append({str(helpers)!r}); import test_devices"
+    program += f"; test_devices.{call}"
+    place = pathlib.Path(__file__).parent
     subprocess.run([sys.executable, "-c", program], cwd=place, check=True)
 
 
@@ -152,11 +155,11 @@ def train_and_compare_copies():
         verbose=0,
         callbacks=[copies],
     )
-    own = supernet.alphas + supernet.operation_weights
+    own = supernet.alpha_variables + supernet.operation_weights
     statistics = [each for each in supernet.variables if "moving" in each.path]
     assert statistics
     # Of the optimizers: momentum; two moments; and each its steps and its rate.
-    num_states = len(supernet.operation_weights) + 2 * len(supernet.alphas) + 4
+    num_states = len(supernet.operation_weights) + 2 * len(supernet.alpha_variables) + 4
     assert copies.counts == [len(own) + len(statistics) + num_states] * 3
 
 

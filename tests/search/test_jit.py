@@ -10,9 +10,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.kernels.devices import formulated_for
 from keras_atdarts.networks.derived import build_network
-from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.accumulation import AccumulatingNetwork
 from keras_atdarts.training.optimizers import SGD
@@ -61,12 +59,3 @@ def test_a_derived_network_is_compiled_where_it_is_asked_for(parts):
     assert compiled.jit_compile and not expected.jit_compile
     for one, other in zip(compiled.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
-
-
-def test_gpus_leave_it_to_keras():
-    with formulated_for("gpu"):
-        network = without_auxiliary_head(trained_network())
-        plain = keras.Model(network.input, network.output)
-        for model in (network, plain):
-            model.compile("sgd", "mse")
-        assert network.jit_compile == plain.jit_compile

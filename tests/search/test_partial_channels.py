@@ -14,13 +14,13 @@ from test_supernet import make_supernet
 from test_supernet import values
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.derivation import derive_genotype
-from keras_atdarts.layers.blocks import SharedInput
+from keras_atdarts.kernels import Source
 from keras_atdarts.operations import operation_names
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import MixingWeights
 from keras_atdarts.search.mixing import cell_edges
 from keras_atdarts.search.partial_channels import join_channels
 from keras_atdarts.search.partial_channels import split_channels
@@ -71,9 +71,10 @@ def cell_by_hand(cell, states, alphas, betas):
             for layer, weight in zip(
                 cell.mixed_operations[source].candidates, weights[row], strict=True
             ):
-                shared = SharedInput(tf.constant(x[..., :channels]))
-                results = layer.mix(shared, training=True)
-                result = results[targets.index(node) if len(results) > 1 else 0]
+                part = Source(tf.constant(x[..., :channels]), training=True)
+                terms = layer.terms(part)
+                term = terms[targets.index(node) if len(terms) > 1 else 0]
+                result = part.backend.sum([term])
                 mixed = mixed + weight * result.numpy()
             rest = x[..., channels:]
             if cell.reduction and source < 2:
@@ -91,8 +92,8 @@ def test_a_cell_is_that_of_the_reference(reduction):
     inputs = [tf.constant(x) for x in random_images((2, 3, 7, 6, 5), "float64")]
     alphas = random_images((9, len(operations)), "float64")
     betas = 2 * random_images((9, 1), "float64")
-    weights = MixingWeights(tf.constant(alphas), 3, tf.constant(betas))
-    outputs = cell(inputs, weights=weights, training=True)
+    given = CellAlphas(tf.constant(alphas), edges=tf.constant(betas))
+    outputs = cell(inputs, alphas=given, training=True)
     assert outputs.shape == cell.compute_output_shape([x.shape for x in inputs])
     states = cell.prepare(inputs, training=True)
     expected = cell_by_hand(cell, states, alphas, betas)
@@ -113,7 +114,7 @@ def test_weights_of_the_reference():
     supernet.build((None, 32, 32, 3))
     count = sum(int(np.prod(w.shape)) for w in supernet.operation_weights)
     assert count == 299_578
-    shapes = [tuple(alpha.shape) for alpha in supernet.alphas]
+    shapes = [tuple(alpha.shape) for alpha in supernet.alpha_variables]
     assert shapes == [(14, 8), (14, 8), (14, 1), (14, 1)]
 
 
@@ -129,18 +130,18 @@ def test_equal_betas_make_nodes_means_of_their_edges():
         normalized.operation_weights, plain.operation_weights, strict=True
     ):
         own.assign(other)
-    plain_alphas, (*alphas, _, _) = plain.alphas, normalized.alphas
+    plain_alphas, (*alphas, _, _) = plain.alpha_variables, normalized.alpha_variables
     # The weight of the skip is 1/2, and 1/2 of that is 1/4.
     for variable in plain_alphas:
         variable.assign([[np.log(3.0), 0.0]] * 2)
     for variable in alphas:
         variable.assign([[0.0, 0.0]] * 2)
-    for variable in normalized.alphas[2:]:
+    for variable in normalized.alpha_variables[2:]:
         variable.assign([[0.3]] * 2)
     images = batch(0, "float64")[0]
     expected = plain(images, training=True)
     np.testing.assert_allclose(normalized(images, training=True), expected, rtol=1e-9)
-    normalized.alphas[2].assign([[0.3], [3.0]])
+    normalized.alpha_variables[2].assign([[0.3], [3.0]])
     moved = normalized(images, training=True)
     assert np.max(np.abs(moved - expected)) > 1e-3
 
@@ -152,15 +153,18 @@ def test_gradients_of_alphas_and_betas_are_those_of_the_loss(architect):
     supernet = make_supernet(operations=operations, dtype="float64", **PARTIAL)
     supernet.compile(SGD(0.0), SGD(0.1))
     data = batch(1, "float64")
-    gradients, _ = architect.gradients(supernet, batch(0, "float64"), data)
+    loss = supernet.training_loss()
+    gradients, _ = architect.gradients(
+        loss, supernet.optimizer, batch(0, "float64"), data
+    )
     assert len(gradients) == 4
-    for alpha, gradient in zip(supernet.alphas, gradients, strict=True):
+    for alpha, gradient in zip(supernet.alpha_variables, gradients, strict=True):
         direction = random_images(alpha.shape, "float64")
         start, step = alpha.numpy().copy(), 1e-5
         losses = []
         for sign in (1, -1):
             alpha.assign(start + sign * step * direction)
-            losses.append(float(supernet.loss_and_logits(data)[0]))
+            losses.append(float(supernet.training_loss()(data)[0]))
         alpha.assign(start)
         slope = (losses[0] - losses[1]) / (2 * step)
         assert abs(slope) > 1e-9
@@ -172,7 +176,7 @@ def test_every_operation_mixes_a_part_of_the_channels(reduction):
     names = operation_names()
     cell = SearchCell(8, names, 1, reduction, partial_channels=K)
     inputs = [tf.constant(x) for x in random_images((2, 3, 6, 5, 4))]
-    states = cell(inputs, weights=one_hot(names, names[0]), training=True)
+    states = cell(inputs, alphas=one_hot(names, names[0]), training=True)
     states = cell.prepare(inputs)
     for name in names:
         outputs = cell.connect(states, one_hot(names, name), training=True)
@@ -189,7 +193,7 @@ def test_every_operation_mixes_a_part_of_the_channels(reduction):
 
 def one_hot(names, chosen):
     rows = [[1e4 * (name == chosen) for name in names]] * 2
-    return MixingWeights(tf.constant(rows), num_nodes=1)
+    return CellAlphas(operations=tf.constant(rows))
 
 
 def edge(strength):
@@ -199,25 +203,26 @@ def edge(strength):
 def test_edges_are_chosen_by_the_products_of_both_weights():
     operations = {(0, 0): edge(1.0), (0, 1): edge(1.1), (1, 0): edge(0.0)}
     operations |= {(1, 1): edge(0.0), (1, 2): edge(0.0)}
-    betas = dict.fromkeys(operations, {"beta": 0.0})
-    alphas = {"normal": operations, "reduction": operations}
+    betas = dict.fromkeys(operations, 0.0)
 
     def chosen(betas):
-        named = {"normal_edges": betas, "reduction_edges": betas}
-        genotype = derive_genotype({**alphas, **named}, edges_per_node=1)
+        alphas = CellAlphas(operations, edges=betas)
+        genotype = derive_genotype(
+            {"normal": alphas, "reduction": alphas}, edges_per_node=1
+        )
         assert genotype.normal == genotype.reduction
         return [edges[0].source for edges in genotype.normal.nodes]
 
     assert chosen(betas) == [1, 0]
     # Of two weights 0.731 and 0.750, the first is to be more by their ratio.
     ratio = np.log(0.750260 / 0.731059)
-    assert chosen({**betas, (0, 0): {"beta": 0.99 * ratio}}) == [1, 0]
-    assert chosen({**betas, (0, 0): {"beta": 1.01 * ratio}}) == [0, 0]
-    assert chosen({**betas, (1, 2): {"beta": 0.1}}) == [1, 2]
+    assert chosen({**betas, (0, 0): 0.99 * ratio}) == [1, 0]
+    assert chosen({**betas, (0, 0): 1.01 * ratio}) == [0, 0]
+    assert chosen({**betas, (1, 2): 0.1}) == [1, 2]
     with pytest.raises(InputError, match="beta of source 1: is nan|beta.*nan"):
-        chosen({**betas, (0, 1): {"beta": float("nan")}})
+        chosen({**betas, (0, 1): float("nan")})
     with pytest.raises(InputError, match="give each edge one"):
-        chosen({(0, 0): {"beta": 0.0}})
+        chosen({(0, 0): 0.0})
 
 
 def batches():
@@ -231,10 +236,12 @@ def supernet():
 
 def test_warm_up_leaves_the_alphas_and_then_they_learn(supernet):
     supernet.compile(SGD(0.1), Adam(0.01))
-    watched = [values(supernet.alphas)]
+    watched = [values(supernet.alpha_variables)]
     weights = values(supernet.operation_weights)
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: watched.append(values(supernet.alphas))
+        on_epoch_end=lambda epoch, logs: watched.append(
+            values(supernet.alpha_variables)
+        )
     )
     history = supernet.fit(
         batches(),
@@ -258,7 +265,7 @@ def test_warm_up_leaves_the_alphas_and_then_they_learn(supernet):
 def test_warm_up_goes_on_where_an_epoch_is_given(supernet):
     supernet.compile(SGD(0.1), Adam(0.01))
     for first, expected in ((1, False), (2, True)):
-        before = values(supernet.alphas)
+        before = values(supernet.alpha_variables)
         supernet.fit(
             batches(),
             initial_epoch=first,
@@ -267,7 +274,7 @@ def test_warm_up_goes_on_where_an_epoch_is_given(supernet):
             verbose=0,
             callbacks=[AlphaWarmUp(2)],
         )
-        assert changed(before, supernet.alphas) == [expected] * 4
+        assert changed(before, supernet.alpha_variables) == [expected] * 4
 
 
 def test_a_partial_supernet_is_saved_whole(supernet, tmp_path):
@@ -277,9 +284,9 @@ def test_a_partial_supernet_is_saved_whole(supernet, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "supernet.keras")
     labelled = loaded.labelled_alphas()
     assert labelled == supernet.labelled_alphas()
-    assert list(labelled) == ["normal", "reduction", "normal_edges", "reduction_edges"]
-    beta = supernet.alphas[3].numpy()[3, 0]
-    assert labelled["reduction_edges"][1, 1] == {"beta": beta}
+    assert list(labelled) == ["normal", "reduction"]
+    beta = supernet.alpha_variables[3].numpy()[3, 0]
+    assert labelled["reduction"].edges[1, 1] == beta
     np.testing.assert_allclose(loaded(batch()[0]), supernet(batch()[0]), rtol=1e-5)
     assert derive_genotype(labelled) == derive_genotype(supernet.labelled_alphas())
 
@@ -292,15 +299,17 @@ def test_attention_follows_a_part_of_the_channels():
         **PARTIAL,
     )
     supernet.compile(SGD(0.1), Adam(0.01))
-    before = values(supernet.alphas)
+    before = values(supernet.alpha_variables)
     supernet.fit(batches(), steps_per_epoch=1, verbose=0)
     # With all betas equal and one node, each of six kinds learns.
-    assert changed(before, supernet.alphas) == [True] * 6
+    assert changed(before, supernet.alpha_variables) == [True] * 6
     derive_genotype(supernet.labelled_alphas())
 
 
 def test_parts_that_are_not_equal_are_refused():
-    with pytest.raises(InputError, match="divide the 6 filters.*partial_channels=4"):
+    with pytest.raises(
+        InputError, match=r"`partial_channels` must divide `filters` \(6\). Received: 4"
+    ):
         Supernet(3, 6, 3, "darts", partial_channels=4)
-    with pytest.raises(InputError, match="partial_channels=0"):
+    with pytest.raises(InputError, match="Received: 0"):
         SearchCell(4, SMALL_SPACE, partial_channels=0)

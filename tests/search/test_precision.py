@@ -15,13 +15,11 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.kernels import kernels
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.precision import in_float32
 from keras_atdarts.operations import operation_names
-from keras_atdarts.search.mixing import EdgeWeights
 from keras_atdarts.search.mixing import MixedOperation
-from keras_atdarts.search.mixing import MixingWeights
+from keras_atdarts.search.mixing import weights_by_source
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
 
@@ -46,9 +44,7 @@ def mixture(name, strides, dtype):
     alphas = tf.constant([0.3, 0.7])
     with tf.GradientTape() as tape:
         tape.watch(alphas)
-        weights = EdgeWeights([alphas])
-        terms = layer(x, weights=weights, training=True)
-        results = [kernels.add(of_edge) for of_edge in terms]
+        results = layer(x, weights=alphas[:, tf.newaxis], training=True)
         loss = tf.add_n([tf.reduce_sum(tf.cast(y, "float32") ** 2) for y in results])
     return layer, results, tape.gradient(loss, alphas)
 
@@ -75,9 +71,9 @@ def test_operations_keep_statistics_and_alphas_in_float32(name, strides, dtype):
 def test_softmax_is_in_float32(policy):
     policy("mixed_bfloat16")
     alphas = tf.constant([[0.0, 1e-3]] * 2)  # One value to bfloat16.
-    weights = MixingWeights(alphas, num_nodes=1).leaving(0).of_operations
-    assert weights[0][0].dtype == tf.float32
-    assert 2e-4 < float(weights[1][0] - weights[0][0]) < 6e-4
+    [weights], _ = weights_by_source(alphas, num_nodes=1)
+    assert weights.dtype == tf.float32
+    assert 2e-4 < float(weights[1] - weights[0]) < 6e-4
 
 
 def searched(dtype):
@@ -92,10 +88,10 @@ def searched(dtype):
     assert logits.dtype == tf.float32
     assert supernet.loss_function(batch[1], logits).dtype == tf.float32
     assert {weight.dtype for weight in supernet.weights} == {"float32"}
-    before = supernet.operation_weights, supernet.alphas
+    before = supernet.operation_weights, supernet.alpha_variables
     before = [[value.numpy() for value in values] for values in before]
     supernet.train_step((batch, batch))
-    after = supernet.operation_weights, supernet.alphas
+    after = supernet.operation_weights, supernet.alpha_variables
     steps = [
         np.concatenate([np.ravel(y.numpy() - x) for x, y in zip(*pair, strict=True)])
         for pair in zip(before, after, strict=True)

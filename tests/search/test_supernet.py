@@ -53,25 +53,25 @@ def test_weights_of_the_reference():
     supernet = Supernet(10, filters=16, num_cells=8, operations="darts")
     supernet.build((None, 32, 32, 3))
     assert sum(int(np.prod(w.shape)) for w in supernet.operation_weights) == 1_930_618
-    assert [tuple(alpha.shape) for alpha in supernet.alphas] == [(14, 8)] * 2
+    assert [tuple(alpha.shape) for alpha in supernet.alpha_variables] == [(14, 8)] * 2
 
 
 def test_alphas_are_apart_and_labelled(supernet):
-    assert [tuple(alpha.shape) for alpha in supernet.alphas] == [(14, 10)] * 2
-    owned = {id(alpha) for alpha in supernet.alphas}
+    assert [tuple(alpha.shape) for alpha in supernet.alpha_variables] == [(14, 10)] * 2
+    owned = {id(alpha) for alpha in supernet.alpha_variables}
     assert not owned & {id(weight) for weight in supernet.operation_weights}
     assert len(supernet.trainable_weights) == 2 + len(supernet.operation_weights)
-    deviation = np.std(np.concatenate(values(supernet.alphas)))
+    deviation = np.std(np.concatenate(values(supernet.alpha_variables)))
     assert 5e-4 < deviation < 2e-3
     labelled = supernet.labelled_alphas()
     row = cell_edges(4).index((2, 3))
     column = supernet.operations.index("channel_attention")
-    expected = supernet.alphas[1].numpy()[row, column]
-    assert labelled["reduction"][2, 3]["channel_attention"] == expected
+    expected = supernet.alpha_variables[1].numpy()[row, column]
+    assert labelled["reduction"].operations[2, 3]["channel_attention"] == expected
 
 
 def test_a_weight_step_leaves_the_alphas_and_the_reverse(supernet):
-    weights, alphas = supernet.operation_weights, supernet.alphas
+    weights, alphas = supernet.operation_weights, supernet.alpha_variables
     for weight_rate, alpha_rate in ((0.1, 0.0), (0.0, 0.1)):
         supernet.compile(SGD(weight_rate), SGD(alpha_rate))
         before = values(weights), values(alphas)
@@ -112,15 +112,15 @@ def test_the_gradient_of_attention_after_operations_is_that_of_the_loss():
     )
     supernet.compile(SGD(0.1), SGD(0.1))
     data = batch(1, "float64")
-    gradients, _ = FirstOrder().gradients(supernet, None, data)
+    gradients, _ = FirstOrder().gradients(supernet.training_loss(), None, None, data)
     assert len(gradients) == 4
-    for alpha, gradient in zip(supernet.alphas, gradients, strict=True):
+    for alpha, gradient in zip(supernet.alpha_variables, gradients, strict=True):
         direction = random_images(alpha.shape, "float64")
         start, step = alpha.numpy().copy(), 1e-5
         losses = []
         for sign in (1, -1):
             alpha.assign(start + sign * step * direction)
-            losses.append(float(supernet.loss_and_logits(data)[0]))
+            losses.append(float(supernet.training_loss()(data)[0]))
         alpha.assign(start)
         slope = (losses[0] - losses[1]) / (2 * step)
         np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-5)
@@ -168,13 +168,15 @@ def test_the_identity_after_operations_is_no_attention(training):
     )
     for own, other in zip(body(attended), body(plain), strict=True):
         own.set_weights(other.get_weights())
-    for own, other in zip(attended.alphas[:2], plain.alphas, strict=True):
+    for own, other in zip(
+        attended.alpha_variables[:2], plain.alpha_variables, strict=True
+    ):
         own.assign(other)
     images = batch(0, "float64")[0]
     expected = plain(images, training=training)
     # Where nothing is decided, gates at work change the logits.
     assert np.max(np.abs(attended(images, training=training) - expected)) > 1e-3
-    for alphas in attended.alphas[2:]:
+    for alphas in attended.alpha_variables[2:]:
         alphas.assign(np.array([[0.0, -np.inf, -np.inf]] * 14))
     logits = attended(images, training=training)
     np.testing.assert_allclose(logits, expected, rtol=1e-10, atol=1e-12)
@@ -186,21 +188,22 @@ def test_attention_after_operations_is_searched_saved_and_derived(tmp_path):
         num_nodes=2,
         attention_placement="after_operations",
     )
-    assert [alpha.name for alpha in supernet.alphas] == [
-        "normal_alphas",
-        "reduction_alphas",
+    assert [alpha.name for alpha in supernet.alpha_variables] == [
+        "normal_operations_alphas",
+        "reduction_operations_alphas",
         "normal_attention_alphas",
         "reduction_attention_alphas",
     ]
     supernet.compile(SGD(0.05), Adam(0.01))
-    before = values(supernet.alphas)
+    before = values(supernet.alpha_variables)
     data = tf.data.Dataset.from_tensors((batch(0), batch(1))).repeat()
     supernet.fit(data, epochs=1, steps_per_epoch=2, verbose=0)
-    assert all(changed(before, supernet.alphas))
-    supernet.alphas[2].assign([[0.0, 1.0]] * 5)
-    supernet.alphas[3].assign([[1.0, 0.0]] * 5)
+    assert all(changed(before, supernet.alpha_variables))
+    supernet.alpha_variables[2].assign([[0.0, 1.0]] * 5)
+    supernet.alpha_variables[3].assign([[1.0, 0.0]] * 5)
     labelled = supernet.labelled_alphas()
-    assert labelled["normal_attention"][1, 2] == {"identity": 0, "channel_attention": 1}
+    of_edge = labelled["normal"].attention[1, 2]
+    assert of_edge == {"identity": 0, "channel_attention": 1}
 
     supernet.save(tmp_path / "supernet.keras")
     loaded = keras.saving.load_model(tmp_path / "supernet.keras")
@@ -219,9 +222,11 @@ def test_attention_after_operations_is_searched_saved_and_derived(tmp_path):
 def test_mixed_precision_keeps_alphas_and_logits_in_float32():
     supernet = make_supernet(dtype="mixed_bfloat16")
     supernet.compile(SGD(0.1), SGD(0.1))
-    assert {alpha.dtype for alpha in supernet.alphas} == {"float32"}
+    assert {alpha.dtype for alpha in supernet.alpha_variables} == {"float32"}
     assert supernet.cells[0].compute_dtype == "bfloat16"
-    gradients, logits = FirstOrder().gradients(supernet, None, batch())
+    gradients, logits = FirstOrder().gradients(
+        supernet.training_loss(), None, None, batch()
+    )
     assert logits.dtype == tf.float32
     assert all(gradient.dtype == tf.float32 for gradient in gradients)
     assert all(np.all(np.isfinite(gradient)) for gradient in gradients)

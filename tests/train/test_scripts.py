@@ -29,6 +29,7 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.words import flag_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
@@ -148,13 +149,7 @@ def test_genotype_is_that_of_the_last_alphas(road):
     assert epochs[0]["alphas"] != epochs[1]["alphas"]
     genotype = Genotype.load(road.search.file(workdir.GENOTYPE))
     assert genotype == Genotype.from_dict(epochs[-1]["genotype"])
-    alphas = {
-        cell: {tuple(map(int, edge.split("<-"))): values for edge, values in edges}
-        for cell, edges in (
-            (cell, edges.items()) for cell, edges in epochs[-1]["alphas"].items()
-        )
-    }
-    assert genotype == derive_genotype(alphas)
+    assert genotype == derive_genotype(alphas_from_dict(epochs[-1]["alphas"]))
     assert genotype == Genotype.load(road.retrain.file(workdir.GENOTYPE))
     assert str(genotype) in road.printed["search.py"]
 
@@ -170,8 +165,8 @@ def test_search_shows_its_cells_after_each_epoch_and_at_the_end(road):
 def test_searched_supernet_can_be_loaded(road):
     supernet = keras.saving.load_model(road.search.file(workdir.SUPERNET))
     last = road.search.read_json(workdir.ALPHAS)[-1]["alphas"]
-    loaded = supernet.labelled_alphas()["normal"][0, 1]
-    assert last["normal"]["0<-1"] == pytest.approx(loaded)
+    loaded = supernet.labelled_alphas()["normal"].operations[0, 1]
+    assert last["normal"]["operations"]["0<-1"] == pytest.approx(loaded)
 
 
 def logits(road, images):
@@ -234,11 +229,11 @@ def test_search_places_attention_after_operations(road, tmp_path):
     assert scripts.run("search.py", *words) == 0
     run = RunDirectory(tmp_path / "run")
     (epoch,) = run.read_json(workdir.ALPHAS)
-    kinds = ["normal", "reduction", "normal_attention", "reduction_attention"]
-    assert list(epoch["alphas"]) == kinds
+    assert list(epoch["alphas"]) == ["normal", "reduction"]
     genotype = Genotype.load(run.file(workdir.GENOTYPE), operation_names())
     for cell_type, node, edge in genotype.operations():
-        alphas = epoch["alphas"][f"{cell_type}_attention"][f"{node}<-{edge.source}"]
+        attention = epoch["alphas"][cell_type]["attention"]
+        alphas = attention[f"{node}<-{edge.source}"]
         assert set(alphas) == {"identity", "channel_attention"}
         assert max(alphas, key=alphas.get) == (*edge.parts, "identity")[1]
 
@@ -250,8 +245,8 @@ def test_search_with_partial_channels_warms_up(road, tmp_path, capsys):
     assert scripts.run("search.py", *words) == 0
     run = RunDirectory(tmp_path / "run")
     first, second = (each["alphas"] for each in run.read_json(workdir.ALPHAS))
-    assert list(first) == ["normal", "reduction", "normal_edges", "reduction_edges"]
-    assert list(first["normal_edges"]["0<-1"]) == ["beta"]
+    assert list(first["reduction"]) == ["operations", "edges"]
+    assert isinstance(first["normal"]["edges"]["0<-1"], float)
     # Before the first step alphas are small; those of an epoch are not.
     assert first != second
     rows = run.file(workdir.HISTORY).read_text().splitlines()

@@ -7,6 +7,7 @@ import sample_data
 import scripts
 import tensorflow as tf
 from layer_checks import random_images
+from numbers_checks import needs_library
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import runtime
@@ -16,9 +17,6 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.kernels.devices import formulated_for
-from keras_atdarts.kernels.devices import runs_native
-from keras_atdarts.layers.blocks import ReLUConvBN
 from keras_atdarts.layers.drop_path import drop_path_layers
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
@@ -150,22 +148,21 @@ def convolutions(function, *arguments):
 CONVOLUTIONS = {"DepthwiseConv2dNative", "AtdartsStage"}
 
 
-@pytest.mark.parametrize("kind", ["native", "cpu"])
-def test_only_the_backward_pass_computes_again(kind):
-    if kind == "native" and not runs_native():
-        pytest.skip("nothing is compiled for this processor")
+@pytest.mark.parametrize(
+    "backend", [pytest.param("native", marks=[needs_library]), "reference"]
+)
+def test_only_the_backward_pass_computes_again(backend, monkeypatch):
+    monkeypatch.setenv("KERAS_ATDARTS_BACKEND", backend)
     data = tensors(batch())
     counts = []
     for recompute in (False, True):
         supernet = make_supernet(recompute=recompute)
-        with formulated_for(kind):
-            counts.append(convolutions(supernet.loss_and_logits, data))
-            counts.append(convolutions(supernet.train_step, (data, data)))
+        counts.append(convolutions(supernet.training_loss(), data))
+        counts.append(convolutions(supernet.train_step, (data, data)))
     loss, step, *recomputing = counts
     # Native kernels bring the cells' inputs to their filters, and are not run again.
-    layers = supernet._flatten_layers()
-    inputs = sum(isinstance(each, ReLUConvBN) for each in layers)
-    again = loss - (inputs if kind == "native" else 0)
+    inputs = sum(len(cell.input_layers) for cell in supernet.cells)
+    again = loss - (inputs if backend == "native" else 0)
     # The backward passes of two forward ones.
     assert step == 2 * loss
     assert recomputing == [loss, step + 2 * again]
@@ -242,7 +239,7 @@ def test_scripts_save_memory(tmp_path):
     words = [*data, *scripts.SMALL_SPACE, "--workdir", search]
     assert scripts.run("search.py", *words) == 0
     supernet = keras.saving.load_model(search / workdir.SUPERNET)
-    assert supernet.recompute and supernet.gradient_accumulation == 2
+    assert supernet.call_cell.recompute and supernet.gradient_accumulation == 2
     assert supernet.optimizer.iterations == 2  # The steps of the epoch.
     words = [*data, "--genotype", search / "genotype.json", "--workdir", network]
     assert scripts.run("retrain.py", *words) == 0

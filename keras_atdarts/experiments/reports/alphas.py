@@ -2,8 +2,10 @@
 
 import math
 
-from keras_atdarts.genotypes.cell import BETA
-from keras_atdarts.genotypes.cell import edges_of
+
+def attention_of(cell_type):
+    """Returns what the attention in a type of cell is called in a report."""
+    return f"{cell_type}_attention"
 
 
 def softmax(alphas):
@@ -49,17 +51,22 @@ def weights_of(labelled):
             weights are those of the operation times that of its edge.
 
     Returns:
-        Dict of kinds of cells to dicts of edges to dicts of names to weights.
+        Dict of kinds of cells to dicts of edges to dicts of names to weights. Attention
+        that follows operations is a kind of its own, see `attention_of`.
     """
-    of_edges = {edges_of(cell) for cell in labelled}
-    return {
+    weights = {
         cell: {
-            edge: weights_of_edge(alphas, edge, labelled.get(edges_of(cell)))
-            for edge, alphas in edges.items()
+            edge: weights_of_edge(of_edge, edge, alphas.edges)
+            for edge, of_edge in alphas.operations.items()
         }
-        for cell, edges in labelled.items()
-        if cell not in of_edges
+        for cell, alphas in labelled.items()
     }
+    for cell, alphas in labelled.items():
+        if alphas.attention is not None:
+            weights[attention_of(cell)] = {
+                edge: softmax(of_edge) for edge, of_edge in alphas.attention.items()
+            }
+    return weights
 
 
 def weights_of_edge(alphas, edge, betas):
@@ -68,9 +75,9 @@ def weights_of_edge(alphas, edge, betas):
     if betas is None:
         return weights
     node, _ = edge
-    entering = {start: beta[BETA] for start, beta in betas.items() if start[0] == node}
-    share = softmax(entering)[edge]
-    return {name: share * weight for name, weight in weights.items()}
+    entering = {other: beta for other, beta in betas.items() if other[0] == node}
+    of_edge = softmax(entering)[edge]
+    return {name: of_edge * weight for name, weight in weights.items()}
 
 
 def weights_over_epochs(epochs):

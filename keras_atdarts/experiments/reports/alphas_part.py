@@ -1,5 +1,6 @@
 """The parts of a page that show alphas: weights and entropy of the edges."""
 
+from keras_atdarts.experiments.reports.alphas import attention_of
 from keras_atdarts.experiments.reports.charts import MOST_COLUMNS
 from keras_atdarts.experiments.reports.charts import SMALL
 from keras_atdarts.experiments.reports.charts import Series
@@ -16,7 +17,6 @@ from keras_atdarts.experiments.reports.page import section
 from keras_atdarts.experiments.reports.ticks import nice_ticks
 from keras_atdarts.genotypes.cell import IDENTITY
 from keras_atdarts.genotypes.cell import NUM_INPUTS
-from keras_atdarts.genotypes.cell import attention_of
 from keras_atdarts.genotypes.cell import source_name
 
 INPUT_NAMES = ("cₖ₋₂", "cₖ₋₁")  # Those of the inputs; LaTeX is hard to read.

@@ -13,9 +13,9 @@ from keras_atdarts.errors import located
 from keras_atdarts.experiments.reports.notices import note
 from keras_atdarts.experiments.reports.notices import warning
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.callbacks import alphas_from_dict
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.genotype import Genotype
 
 SEARCH, RETRAINING = "search", "retraining"

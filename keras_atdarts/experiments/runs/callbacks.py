@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.genotypes.statistics import count_operation
+from keras_atdarts.genotypes.alphas import alphas_to_dict
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import source_name
 from keras_atdarts.experiments.runs import atomic
@@ -138,27 +139,6 @@ class GenotypeHistory(keras.callbacks.Callback):
         self.run.write_json(workdir.ALPHAS, self.epochs)
         self.genotype.save(self.run.file(workdir.GENOTYPE))
         print(describe_genotype(self.genotype))
-
-
-def alphas_to_dict(alphas):
-    """Returns labelled alphas with the edges as text, ready for JSON."""
-    return {
-        cell: {
-            f"{node}<-{source}": {name: float(alpha) for name, alpha in edge.items()}
-            for (node, source), edge in edges.items()
-        }
-        for cell, edges in alphas.items()
-    }
-
-
-def alphas_from_dict(alphas):
-    """Returns the labelled alphas that `alphas_to_dict` made ready for JSON."""
-    return {
-        cell: {
-            tuple(map(int, edge.split("<-"))): values for edge, values in edges.items()
-        }
-        for cell, edges in alphas.items()
-    }
 
 
 def describe_genotype(genotype):
