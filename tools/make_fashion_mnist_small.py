@@ -79,9 +79,7 @@ def main(argv=None):
     }
     folder = pathlib.Path(flags.output, "fashion_mnist_small")
     shutil.rmtree(folder, ignore_errors=True)
-    cache.store_arrays(
-        folder.name, splits, names, folder.parent, DESCRIPTION, HOMEPAGE
-    )
+    cache.store_arrays(folder.name, splits, names, folder.parent, DESCRIPTION, HOMEPAGE)
     (folder / "LICENSE").write_text(CREDIT)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.2f} MB")

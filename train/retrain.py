@@ -19,12 +19,12 @@ import sys
 
 import keras
 
+from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.batches import evaluation_batches
+from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.data.pipeline import Augmentation
-from keras_atdarts.data.pipeline import evaluation_batches
-from keras_atdarts.data.pipeline import hold_out
-from keras_atdarts.data.pipeline import steps_per_epoch
-from keras_atdarts.data.pipeline import training_batches
+from keras_atdarts.data.splits import hold_out
+from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import LatestNetwork
 from keras_atdarts.experiments.runs.callbacks import record_callbacks
@@ -97,7 +97,7 @@ def main(argv=None):
         checkpointing = start.checkpointing(
             run, network, [network.optimizer], steps, workers.is_chief
         )
-        batches_from = batch_source(config, dataset, positions[0], workers.share)
+        batches_from = batch_source(config, dataset, positions[0], workers.batch_slice)
         train(network, config, batches_from, run, checkpointing, workers)
         workers.wait_for_all()
     if not workers.is_chief:
@@ -213,14 +213,14 @@ def compile_network(network, optimizer, config):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def batch_source(config, dataset, positions, share):
+def batch_source(config, dataset, positions, batch_slice):
     """Returns the function from the number of used batches to those that follow.
 
     Args:
         config: `RetrainConfig`.
         dataset: `ImageDataset`.
         positions: Array, which of its training images to use.
-        share: `Share` of each batch to give.
+        batch_slice: `BatchSlice` of each batch to give.
     """
 
     def batches_from(first_batch):
@@ -231,7 +231,7 @@ def batch_source(config, dataset, positions, share):
             config.seed,
             positions,
             first_batch,
-            share,
+            batch_slice,
         )
         if not config.auxiliary:
             return batches

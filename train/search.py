@@ -23,11 +23,11 @@ import textwrap
 
 import numpy as np
 
+from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.batches import search_batches
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.data.pipeline import Augmentation
-from keras_atdarts.data.pipeline import search_batches
-from keras_atdarts.data.pipeline import search_split
-from keras_atdarts.data.pipeline import steps_per_epoch
+from keras_atdarts.data.splits import search_split
+from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
@@ -250,7 +250,7 @@ def search(supernet, config, dataset, split, run, checkpointing, workers):
             config.seed,
             *split,
             first_batch,
-            workers.share,
+            workers.batch_slice,
         )
 
     callbacks = [AlphaWarmUp(config.warm_up_epochs)]

@@ -1,30 +1,62 @@
-"""Random crop, horizontal flip and cutout, of whole batches at once."""
+"""What is changed at random in training images, and in which order."""
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
+from keras_atdarts.data.batch_slices import WHOLE
 from keras_atdarts.data.colour_jitter import CHANGES
-from keras_atdarts.data.shares import WHOLE
+from keras_atdarts.data.colour_jitter import jitter_colours
+from keras_atdarts.data.cropping import decode_random_part
+from keras_atdarts.data.images import normalize
 from keras_atdarts.errors import InputError
+
+# The streams 0 to 2 are in use below.
+FIRST_STREAM_OF_EXTRA = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Which random changes training images get.
+    """The random changes that training images get.
+
+    The changes and their order are the tuple that `batch_functions` returns.
 
     Args:
-        crop_padding: Integer, the width in pixels of the black border from which a
-            window of the original size is cropped; 0 switches the crop off.
-        flip: Whether half of the images are mirrored left to right.
-        cutout: Integer, the side in pixels of a square set to the mean colour
-            around a random pixel; 0 switches it off.
-        resized_crop: Whether, before all else, a random part of the image in its
-            own size takes the place of the image (`cropping.random_box`).
-        brightness: Float; images get up to this part brighter or darker.
-        contrast: Float, like `brightness`.
-        saturation: Float, like `brightness`.
-        hue: Float, the part of the circle of colours by which it turns at most.
+        crop_padding: Integer, the width in pixels of a black border around the
+            image. A random window of the original size is cropped from both
+            together. 0 switches the crop off.
+        flip: Boolean, whether half of the images are mirrored left to right.
+        cutout: Integer, the side in pixels of a square that is set to the mean
+            colour, around a random pixel. 0 switches it off.
+        resized_crop: Boolean, whether a random part of the stored image, resized,
+            takes the place of the image. This comes before all other changes.
+        brightness: Float; images get brighter or darker by up to this fraction.
+        contrast: Float, the same for the contrast.
+        saturation: Float, the same for the saturation.
+        hue: Float, by which fraction of the colour circle hues turn at most.
+        extra: Tuple of your own functions `(images, seed, batch_slice) -> images`.
+            They come last, in their order.
+            `images` are normalised `float32` of shape
+            `(batch, height, width, channels)`; the result must be so too.
+            `seed` is an integer tensor of shape `(2,)`, a different one for each
+            batch and function.
+            `batch_slice` draws random numbers: `batch_slice.uniform`. A function
+            that draws from it with `seed`, and in no other way, gives the same
+            result when a run is repeated or continued, and on several machines.
+
+    Raises:
+        InputError: A number is negative, or `extra` is no tuple of functions.
+
+    Example:
+
+    ```python
+    def add_noise(images, seed, batch_slice):
+        return images + batch_slice.uniform(images.shape, seed, -0.1, 0.1)
+
+    augmentation = Augmentation(cutout=16, extra=(add_noise,))
+    batches = training_batches(dataset, 64, augmentation, seed=0)
+    ```
 
     Reference:
 
@@ -39,15 +71,29 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    extra: tuple = ()
 
     def __post_init__(self):
         for name in ("crop_padding", "cutout", *CHANGES):
             value = getattr(self, name)
             if value < 0:
                 raise InputError(f"{name} must be 0 or larger. Received: {value}")
+        if not isinstance(self.extra, tuple) or not all(map(callable, self.extra)):
+            raise InputError(
+                "extra must be a tuple of functions: write (function,) for one. "
+                f"Received: {self.extra!r}"
+            )
 
     def check_images(self, image_shape):
-        """Raises `InputError` where images `(height, width, channels)` do not do."""
+        """Checks that images can be changed like this.
+
+        Args:
+            image_shape: `(height, width, channels)` of the images.
+
+        Raises:
+            InputError: The cutout is larger than the images, or they have no colours
+                to change.
+        """
         height, width, channels = image_shape
         if self.cutout > min(height, width):
             raise InputError(
@@ -61,29 +107,73 @@ class Augmentation:
                     f"these have {channels}: set it to 0."
                 )
 
+    def random_decoder(self, image_shape):
+        """Returns what decodes a stored image, if it does so at random.
 
-def crop_and_flip(images, augmentation, seed, share=WHOLE):
+        Args:
+            image_shape: `(height, width, channels)` of the decoded image.
+
+        Returns:
+            Function `(content, seed) -> image` from the bytes of an image file to
+            `uint8` pixels. `None` if all images are decoded the same in each epoch.
+        """
+        if not self.resized_crop:
+            return None
+        return functools.partial(decode_random_part, image_shape=image_shape)
+
+    def batch_functions(self, mean, std):
+        """Returns the functions that change a batch, in their order.
+
+        A change of your own is one more line here. Its number says from which stream
+        of random numbers it draws: take a new one, and the other changes remain as
+        they were.
+
+        Args:
+            mean: Sequence of floats, as in `normalize`.
+            std: Sequence of floats, as in `normalize`.
+
+        Returns:
+            Tuple of functions `(images, seed, batch_slice) -> images`. The first one
+            receives `uint8` pixels, the last one returns normalised `float32`. All
+            receive the same seed.
+        """
+        strengths = {name: getattr(self, name) for name in CHANGES}
+        return (
+            # These change pixels from 0 to 255.
+            _drawing(0, crop_and_flip, padding=self.crop_padding, flip=self.flip),
+            _drawing(2, jitter_colours, strengths=strengths),
+            lambda images, *_: normalize(images, mean, std),
+            # These change pixels of mean 0 and standard deviation 1.
+            _drawing(1, cut_out, side=self.cutout),
+            *(
+                _drawing(number, _checked(function))
+                for number, function in enumerate(self.extra, FIRST_STREAM_OF_EXTRA)
+            ),
+        )
+
+
+def crop_and_flip(images, seed, batch_slice=WHOLE, *, padding, flip):
     """Crops and mirrors each image of a batch on its own.
 
     Args:
         images: `uint8` tensor of shape `(batch, height, width, channels)`.
-        augmentation: An `Augmentation`.
         seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
-        share: The `Share` of a batch that `images` are.
+        batch_slice: The `BatchSlice` that `images` are.
+        padding: Integer, the width of the black border in pixels; 0 crops nothing.
+        flip: Boolean, whether half of the images are mirrored.
 
     Returns:
         A tensor like `images`.
     """
-    padding = augmentation.crop_padding
-    if not padding and not augmentation.flip:
+    if not padding and not flip:
         return images
     batch = tf.shape(images)[0]
     height, width, channels = images.shape[1:]
     top_seed, left_seed, flip_seed = tf.unstack(tf.random.split(seed, 3))
-    rows = _windows(batch, height, padding, top_seed, share)
-    columns = _windows(batch, width, padding, left_seed, share)
-    if augmentation.flip:
-        flipped = share.uniform([batch, 1], flip_seed) < 0.5
+    rows = _windows(batch, height, padding, top_seed, batch_slice)
+    columns = _windows(batch, width, padding, left_seed, batch_slice)
+    if flip:
+        flipped = batch_slice.uniform([batch, 1], flip_seed) < 0.5
         columns = tf.where(flipped, columns[:, ::-1], columns)
     # One flat gather does crop and flip together, in half the time of one
     # gather per axis.
@@ -95,14 +185,14 @@ def crop_and_flip(images, augmentation, seed, share=WHOLE):
     return tf.gather(tf.reshape(padded, [-1, channels]), pixels)
 
 
-def cut_out(images, side, seed, share=WHOLE):
-    """Zeroes a square of each image, clipped where it leaves the image.
+def cut_out(images, seed, batch_slice=WHOLE, *, side):
+    """Sets a square of each image to 0; a square at the border is clipped.
 
     Args:
         images: Normalised float tensor `(batch, height, width, channels)`.
+        seed: Integer tensor of shape `(2,)`; the same seed gives the same squares.
+        batch_slice: The `BatchSlice` that `images` are.
         side: Integer, the side of the square in pixels; 0 changes nothing.
-        seed: Integer tensor of shape `(2,)`.
-        share: The `Share` of a batch that `images` are.
 
     Returns:
         A tensor like `images`.
@@ -111,19 +201,46 @@ def cut_out(images, side, seed, share=WHOLE):
         return images
     batch = tf.shape(images)[0]
     row_seed, column_seed = tf.unstack(tf.random.split(seed, 2))
-    rows = _inside_square(batch, images.shape[1], side, row_seed, share)
-    columns = _inside_square(batch, images.shape[2], side, column_seed, share)
+    rows = _inside_square(batch, images.shape[1], side, row_seed, batch_slice)
+    columns = _inside_square(batch, images.shape[2], side, column_seed, batch_slice)
     inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :]
     return tf.where(inside[..., tf.newaxis], 0.0, images)
 
 
-def _windows(batch, length, padding, seed, share):
-    """Random windows of `length` positions in the padded length."""
-    starts = share.uniform([batch, 1], seed, 0, 2 * padding + 1, tf.int32)
+def _drawing(stream, function, **settings):
+    """Returns a function of a batch that draws from a stream of its own."""
+
+    def change(images, seed, batch_slice):
+        seed = tf.random.split(seed, stream + 1)[stream]
+        return function(images, seed, batch_slice, **settings)
+
+    return change
+
+
+def _checked(function):
+    """Returns a user's function with a check of what it returns."""
+
+    def change(images, seed, batch_slice):
+        changed = tf.convert_to_tensor(function(images, seed, batch_slice))
+        if changed.dtype != images.dtype or changed.shape != images.shape:
+            raise InputError(
+                f"{function} of `extra` must return images of {images.dtype.name} and "
+                f"shape {images.shape}, as it receives them. It returned "
+                f"{changed.dtype.name} and shape {changed.shape}."
+            )
+        return changed
+
+    return change
+
+
+def _windows(batch, length, padding, seed, batch_slice):
+    """Returns random windows of `length` positions in the padded length."""
+    starts = batch_slice.uniform([batch, 1], seed, 0, 2 * padding + 1, tf.int32)
     return starts + tf.range(length)
 
 
-def _inside_square(batch, length, side, seed, share):
-    centres = share.uniform([batch, 1], seed, 0, length, tf.int32)
+def _inside_square(batch, length, side, seed, batch_slice):
+    """Returns which positions of an axis lie in the square, for each image."""
+    centres = batch_slice.uniform([batch, 1], seed, 0, length, tf.int32)
     distances = tf.range(length) - centres + side // 2
     return (distances >= 0) & (distances < side)

@@ -4,26 +4,28 @@ import functools
 
 import tensorflow as tf
 
-from keras_atdarts.data.shares import WHOLE
+from keras_atdarts.data.batch_slices import WHOLE
 
 # How bright red, green and blue look: the weights of ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 
 
-def jitter_colours(images, augmentation, seed, share=WHOLE):
-    """Changes the colours of each image of a batch by amounts of its own.
+def jitter_colours(images, seed, batch_slice=WHOLE, *, strengths):
+    """Changes the colours of each image of a batch by random amounts.
 
-    The changes follow each other in random order, which is the same for a batch.
+    The amounts differ between images. The changes follow each other in a random
+    order, which is the same for all images of a batch.
 
     Args:
         images: `uint8` tensor of shape `(batch, height, width, channels)`.
-        augmentation: An `Augmentation`.
         seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
-        share: The `Share` of a batch that `images` are.
+        batch_slice: The `BatchSlice` that `images` are.
+        strengths: Dict from each name in `CHANGES` to a float, the largest amount;
+            0 leaves this change out.
 
     Returns:
-        A `float32` tensor of that shape with values from 0 to 255; `images`
-        where nothing is to be changed.
+        A `float32` tensor of that shape with values from 0 to 255; `images` if all
+        strengths are 0.
 
     Reference:
         `ColorJitter` of torchvision, which the reference of DARTS uses.
@@ -32,9 +34,9 @@ def jitter_colours(images, augmentation, seed, share=WHOLE):
     order_seed, *seeds = tf.unstack(tf.random.split(seed, 1 + len(CHANGES)))
     changes = []
     for (name, change), change_seed in zip(CHANGES.items(), seeds, strict=True):
-        if strength := getattr(augmentation, name):
+        if strength := strengths[name]:
             shape = [batch, 1, 1, 1]
-            amounts = share.uniform(shape, change_seed, -strength, strength)
+            amounts = batch_slice.uniform(shape, change_seed, -strength, strength)
             changes.append(functools.partial(change, amounts=amounts))
     if not changes:
         return images
@@ -44,6 +46,10 @@ def jitter_colours(images, augmentation, seed, share=WHOLE):
         branches = [functools.partial(change, images) for change in changes]
         images = tf.switch_case(order[position], branches)
     return images
+
+
+# The four changes take `float32` pixels from 0 to 255, and amounts of shape
+# `(batch, 1, 1, 1)`; an amount of 0 changes nothing.
 
 
 def change_brightness(images, amounts):
@@ -58,12 +64,12 @@ def change_contrast(images, amounts):
 
 
 def change_saturation(images, amounts):
-    """Moves the pixels away from grey of their brightness."""
+    """Moves the pixels away from the grey that is as bright as they are."""
     return _away_from(_brightness(images), images, amounts)
 
 
 def change_hue(images, amounts):
-    """Turns the circle of colours by `amounts`, of which 1 is the whole circle."""
+    """Turns the colour circle by `amounts`, of which 1 is a whole turn."""
     hue, saturation, value = tf.split(tf.image.rgb_to_hsv(images / 255.0), 3, axis=-1)
     hue = tf.math.floormod(hue + amounts, 1.0)
     return 255.0 * tf.image.hsv_to_rgb(tf.concat([hue, saturation, value], axis=-1))

@@ -6,39 +6,67 @@ import tensorflow as tf
 
 from keras_atdarts.data import images
 
-# Of the part, relative to the image; and its width over its height.
+# The area of the part in that of the image, and its width over its height.
 AREA = (0.08, 1.0)
 ASPECT_RATIO = (3 / 4, 4 / 3)
 NUM_ATTEMPTS = 10
 
 
-def decode_random_part(content, image_shape, seed):
+def decode_random_part(content, seed, image_shape):
     """Decodes a random part of an image, and resizes it.
 
     Args:
         content: String tensor, the bytes of an image file.
-        image_shape: `(height, width, channels)` to give the part.
         seed: Integer tensor of shape `(2,)`; the same seed gives the same part.
+        image_shape: `(height, width, channels)` of the result.
 
     Returns:
         A `uint8` tensor of `image_shape`.
     """
-    part = images.decode_part(
-        content, image_shape[-1], lambda size: random_box(size, seed)
-    )
+    part = decode_part(content, image_shape[-1], lambda size: random_box(size, seed))
     return tf.ensure_shape(images.scale(part, image_shape[:2]), image_shape)
 
 
-def random_box(size, seed):
-    """Draws a box of 8 to 100 % of an image's area, 3/4 to 4/3 as wide as high.
+def decode_part(content, channels, choose_box):
+    """Decodes a part of an image, and of a JPEG no more than that part.
 
-    Area and logarithm of the aspect ratio are uniform, and so is the place. Where
-    ten such boxes do not fit into the image, the widest or highest one that the
-    aspect ratios allow is taken.
+    A JPEG stores colours more coarsely than pixels. At the border of the part they
+    can differ a little from those of the whole image, because the colours beyond
+    are not decoded.
+
+    Args:
+        content: String tensor, the bytes of the file.
+        channels: Integer, as in `images.decode`.
+        choose_box: Function from the height and width of the image, an integer
+            tensor of shape `(2,)`, to the box, one of shape `(4,)`: top, left,
+            height and width.
+
+    Returns:
+        A `uint8` tensor of shape `(height, width, channels)`.
+    """
+
+    def part_of_jpeg():
+        box = choose_box(tf.io.extract_jpeg_shape(content)[:2])
+        return tf.image.decode_and_crop_jpeg(content, box, channels)
+
+    def part_of_other():
+        image = images.decode(content, (None, None, channels))
+        top, left, height, width = tf.unstack(choose_box(tf.shape(image)[:2]))
+        return image[top : top + height, left : left + width]
+
+    return tf.cond(tf.io.is_jpeg(content), part_of_jpeg, part_of_other)
+
+
+def random_box(size, seed):
+    """Draws a box with 8 to 100 % of an image's area, 3/4 to 4/3 as wide as high.
+
+    The area, the logarithm of the aspect ratio, and the place are uniform. Of ten
+    boxes the first one that fits into the image is taken. If none fits, the box is
+    the largest one with an aspect ratio that is allowed.
 
     Args:
         size: Integer tensor of shape `(2,)`: height and width of the image.
-        seed: Integer tensor of shape `(2,)`.
+        seed: Integer tensor of shape `(2,)`; the same seed gives the same box.
 
     Returns:
         An `int32` tensor of shape `(4,)`: top, left, height, width.

@@ -138,6 +138,11 @@ class ImageDataset:
             self._arrays[split] = self._read_arrays(split)
         return self._arrays[split]
 
+    def tensors(self, split):
+        """Returns `arrays` as tensors that `tf.data` can use: on the CPU."""
+        with tf.device("CPU"):
+            return tuple(tf.convert_to_tensor(array) for array in self.arrays(split))
+
     def description(self):
         """Returns what a run stores about its data, ready for JSON."""
         return {

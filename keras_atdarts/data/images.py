@@ -33,34 +33,6 @@ def decode(content, shape):
     return tf.ensure_shape(image[..., :channels], shape)
 
 
-def decode_part(content, channels, choose_box):
-    """Decodes a part of an image, and of a JPEG no more than that part.
-
-    At the border of the part a JPEG's colours may differ a little from those of
-    the whole image, of which they are interpolated.
-
-    Args:
-        content: String tensor, the bytes of the file.
-        channels: Integer, as in `decode`.
-        choose_box: Function from the height and width of the image, an integer
-            tensor of shape `(2,)`, to one of top, left, height and width.
-
-    Returns:
-        A `uint8` tensor of shape `(height, width, channels)`.
-    """
-
-    def part_of_jpeg():
-        box = choose_box(tf.io.extract_jpeg_shape(content)[:2])
-        return tf.image.decode_and_crop_jpeg(content, box, channels)
-
-    def part_of_other():
-        image = decode(content, (None, None, channels))
-        top, left, height, width = tf.unstack(choose_box(tf.shape(image)[:2]))
-        return image[top : top + height, left : left + width]
-
-    return tf.cond(tf.io.is_jpeg(content), part_of_jpeg, part_of_other)
-
-
 def resize(images, image_size, central_fraction=1.0):
     """Resizes and crops the centre; the aspect ratio is kept.
 

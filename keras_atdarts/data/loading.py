@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_atdarts.data import sources
+from keras_atdarts.data import datasets
 from keras_atdarts.data.image_dataset import PUBLISHED_NORMALISATION
 from keras_atdarts.data.image_dataset import ImageDataset
 from keras_atdarts.errors import InputError
@@ -69,21 +69,21 @@ def load_dataset(
             f"Received: {central_fraction}"
         )
     request = _request(name, data_dir, test_fraction, seed)
-    builder = sources.find_source(request.name)(request)
+    builder = datasets.open_builder(request)
     _check_features(request.name, builder.info.features)
     image_shape = _image_shape(request.name, builder, image_size)
-    sources.prepare(builder)
+    datasets.prepare(builder)
     splits = _find_splits(builder, test_fraction)
     return ImageDataset(request.name, builder, splits, image_shape, central_fraction)
 
 
 def _request(name, data_dir, test_fraction, seed):
     """Tells names from paths, without opening anything."""
-    own_names = sources.registered_datasets()
+    own_names = datasets.registered_datasets()
     catalogue = tfds.list_builders(with_community_datasets=False)
     catalogue_name = str(name).split("/")[0].split(":")[0]
     if name in own_names or catalogue_name in catalogue:
-        return sources.Request(name, data_dir, test_fraction, seed)
+        return datasets.Request(name, data_dir, test_fraction, seed)
     if not pathlib.Path(name).is_dir() and os.sep not in str(name):
         nearest = difflib.get_close_matches(str(name), catalogue, n=1)
         known = {*own_names, *PUBLISHED_NORMALISATION, *nearest}
@@ -93,7 +93,7 @@ def _request(name, data_dir, test_fraction, seed):
             f"Received two folders, '{name}' and the data directory '{data_dir}': "
             "give one."
         )
-    return sources.Request("folder", name, test_fraction, seed)
+    return datasets.Request("folder", name, test_fraction, seed)
 
 
 def _check_features(name, features):

@@ -9,7 +9,6 @@ from keras_atdarts.data.augmentation import cut_out
 from keras_atdarts.errors import InputError
 
 SEED = tf.constant([3, 4], tf.int64)
-NOTHING = Augmentation(crop_padding=0, flip=False, cutout=0)
 
 
 def possible_results(image, padding, flip):
@@ -31,8 +30,9 @@ def possible_results(image, padding, flip):
 @pytest.mark.parametrize("shape", [(7, 10, 3), (9, 6, 1)])
 def test_crop_and_flip_against_numpy(shape, padding, flip):
     images = random_pixels(300, *shape)
-    augmentation = Augmentation(crop_padding=padding, flip=flip)
-    augmented = crop_and_flip(tf.constant(images), augmentation, SEED).numpy()
+    augmented = crop_and_flip(
+        tf.constant(images), SEED, padding=padding, flip=flip
+    ).numpy()
     assert augmented.dtype == np.uint8 and augmented.shape == images.shape
     found = [
         possible_results(image, padding, flip)[result.tobytes()]
@@ -50,8 +50,10 @@ def test_crop_and_flip_against_numpy(shape, padding, flip):
 
 def test_crop_does_not_depend_on_flip():
     images = tf.constant(random_pixels(50, 6, 6, 1))
-    straight = crop_and_flip(images, Augmentation(flip=False), SEED).numpy()
-    mixed = crop_and_flip(images, Augmentation(flip=True), SEED).numpy()
+    straight, mixed = (
+        crop_and_flip(images, SEED, padding=4, flip=flip).numpy()
+        for flip in (False, True)
+    )
     for one, other in zip(straight, mixed, strict=True):
         assert np.array_equal(one, other) or np.array_equal(one[:, ::-1], other)
 
@@ -59,7 +61,7 @@ def test_crop_does_not_depend_on_flip():
 @pytest.mark.parametrize("side", [1, 2, 5, 8])
 def test_cutout_is_a_square_clipped_at_the_border(side):
     images = tf.ones((400, 9, 6, 2))
-    zeroed = cut_out(images, side, SEED).numpy() == 0
+    zeroed = cut_out(images, SEED, side=side).numpy() == 0
     np.testing.assert_array_equal(zeroed[..., 0], zeroed[..., 1])
     expected = {
         clipped_square(row, column, side).tobytes()
@@ -78,21 +80,21 @@ def clipped_square(row, column, side):
 
 def test_cutout_keeps_the_rest():
     images = tf.random.stateless_normal((20, 8, 8, 3), [0, 1])
-    result = cut_out(images, 4, SEED).numpy()
+    result = cut_out(images, SEED, side=4).numpy()
     np.testing.assert_array_equal(result[result != 0], images.numpy()[result != 0])
 
 
 def test_everything_off_changes_nothing():
     images = tf.constant(random_pixels(4, 8, 8, 3))
-    assert crop_and_flip(images, NOTHING, SEED) is images
-    assert cut_out(images, 0, SEED) is images
+    assert crop_and_flip(images, SEED, padding=0, flip=False) is images
+    assert cut_out(images, SEED, side=0) is images
 
 
 def test_same_seed_same_result():
     images = tf.constant(random_pixels(30, 8, 8, 1))
     other_seed = SEED + 1
     first, again, other = (
-        crop_and_flip(images, Augmentation(), seed).numpy()
+        crop_and_flip(images, seed, padding=4, flip=True).numpy()
         for seed in (SEED, SEED, other_seed)
     )
     np.testing.assert_array_equal(first, again)

@@ -8,7 +8,6 @@ from sample_data import random_pixels
 from keras_atdarts.data import colour_jitter
 from keras_atdarts.data.augmentation import Augmentation
 from keras_atdarts.data.colour_jitter import CHANGES
-from keras_atdarts.data.colour_jitter import jitter_colours
 from keras_atdarts.errors import InputError
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -18,6 +17,12 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 def colour_images(count=3):
     return random_pixels(count, 6, 5, 3).astype(np.float32)
+
+
+def jitter_colours(images, seed, **strengths):
+    """Draws with the given strengths; those not given are 0."""
+    strengths = {**dict.fromkeys(CHANGES, 0), **strengths}
+    return colour_jitter.jitter_colours(images, seed, strengths=strengths)
 
 
 def column(amounts):
@@ -86,12 +91,12 @@ def test_whole_turn_of_the_hue_changes_nothing():
 
 def test_nothing_to_change_leaves_the_images():
     images = tf.constant(random_pixels(2, 4, 4, 3))
-    assert jitter_colours(images, Augmentation(), SEED) is images
+    assert jitter_colours(images, SEED) is images
 
 
 def test_amounts_differ_by_image_and_fill_their_range():
     images = tf.fill((500, 1, 1, 3), tf.constant(100, tf.uint8))
-    jittered = jitter_colours(images, Augmentation(brightness=0.4), SEED)
+    jittered = jitter_colours(images, SEED, brightness=0.4)
     assert jittered.dtype == tf.float32
     factors = jittered.numpy()[:, 0, 0, 0] / 100
     assert 0.6 <= factors.min() < 0.62 and 1.38 < factors.max() <= 1.4
@@ -100,12 +105,12 @@ def test_amounts_differ_by_image_and_fill_their_range():
 
 def test_order_differs_between_batches():
     """Brightness and saturation do not commute where pixels are clipped."""
-    augmentation = Augmentation(brightness=0.9, saturation=0.9)
+    strengths = {"brightness": 0.9, "saturation": 0.9}
     images = tf.constant(np.full((1, 1, 1, 3), [250, 200, 20], np.uint8))
     orders = set()
     for seed in tf.random.split(SEED, 40):
-        received = jitter_colours(images, augmentation, seed).numpy()
-        changes = drawn_changes(augmentation, seed)
+        received = jitter_colours(images, seed, **strengths).numpy()
+        changes = drawn_changes(strengths, seed)
         results = [apply(images, order) for order in (changes, changes[::-1])]
         matches = [np.allclose(received, each, atol=1e-2) for each in results]
         assert any(matches)
@@ -114,13 +119,13 @@ def test_order_differs_between_batches():
     assert orders == {0, 1}
 
 
-def drawn_changes(augmentation, seed):
+def drawn_changes(strengths, seed):
     """Returns what `jitter_colours` draws: functions and their amounts."""
     _, *seeds = tf.random.split(seed, 1 + len(CHANGES))
     return [
         (change, tf.random.stateless_uniform((1, 1, 1, 1), change_seed, -0.9, 0.9))
         for (name, change), change_seed in zip(CHANGES.items(), seeds, strict=True)
-        if getattr(augmentation, name)
+        if name in strengths
     ]
 
 
@@ -133,9 +138,9 @@ def apply(images, changes):
 
 def test_same_seed_same_colours():
     images = tf.constant(random_pixels(4, 5, 5, 3))
-    everything = Augmentation(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2)
+    everything = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2}
     first, again, other = (
-        jitter_colours(images, everything, seed).numpy()
+        jitter_colours(images, seed, **everything).numpy()
         for seed in (SEED, SEED, SEED + 1)
     )
     np.testing.assert_array_equal(first, again)
@@ -145,9 +150,9 @@ def test_same_seed_same_colours():
 
 def test_images_without_colours():
     grey = tf.constant(random_pixels(4, 5, 5, 1))
-    augmentation = Augmentation(brightness=0.4, contrast=0.4)
-    augmentation.check_images((5, 5, 1))
-    assert jitter_colours(grey, augmentation, SEED).shape == (4, 5, 5, 1)
+    strengths = {"brightness": 0.4, "contrast": 0.4}
+    Augmentation(**strengths).check_images((5, 5, 1))
+    assert jitter_colours(grey, SEED, **strengths).shape == (4, 5, 5, 1)
     for name in ("saturation", "hue"):
         with pytest.raises(InputError, match=f"{name} of 0.1 .* 3 channels; .* 1"):
             Augmentation(**{name: 0.1}).check_images((5, 5, 1))

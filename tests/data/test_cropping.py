@@ -64,11 +64,11 @@ def encode(pixels, kind):
 def test_the_part_is_that_of_the_whole_image(kind, stored):
     content = encode(random_pixels(40, 60, stored), kind)
     whole = images.decode(content, (40, 60, 3)).numpy()
-    part = images.decode_part(content, 3, lambda size: tf.constant([5, 7, 30, 41]))
+    part = cropping.decode_part(content, 3, lambda size: tf.constant([5, 7, 30, 41]))
     assert part.shape == (30, 41, 3)
     # JPEG interpolates colour between pixels; at the border it lacks neighbours.
     np.testing.assert_array_equal(part[2:-2, 2:-2], whole[7:33, 9:46])
-    everything = images.decode_part(
+    everything = cropping.decode_part(
         content, 3, lambda size: tf.concat([[0, 0], size], axis=0)
     )
     np.testing.assert_array_equal(everything, whole)
@@ -81,7 +81,7 @@ def test_decoded_part_is_the_drawn_box_resized(kind):
     pixels = np.stack([2 * rows, 2 * columns, 0 * rows], axis=-1).astype(np.uint8)
     content = encode(pixels, kind)
     top, left, height, width = cropping.random_box((100, 120), SEED).numpy()
-    part = cropping.decode_random_part(content, (32, 24, 3), SEED)
+    part = cropping.decode_random_part(content, SEED, (32, 24, 3))
     assert part.shape == (32, 24, 3) and part.dtype == tf.uint8
     found = part.numpy().astype(float) / 2
     expected_rows = top + (np.arange(32) + 0.5) * height / 32 - 0.5
@@ -93,7 +93,7 @@ def test_decoded_part_is_the_drawn_box_resized(kind):
 def test_same_seed_same_part():
     content = encode(random_pixels(30, 40, 3), "jpeg")
     first, again, other = (
-        cropping.decode_random_part(content, (8, 8, 3), seed).numpy()
+        cropping.decode_random_part(content, seed, (8, 8, 3)).numpy()
         for seed in (SEED, SEED, SEED + 1)
     )
     np.testing.assert_array_equal(first, again)

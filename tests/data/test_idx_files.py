@@ -4,7 +4,7 @@ from sample_data import random_pixels
 from sample_data import write_idx
 from sample_data import write_idx_folder
 
-from keras_atdarts.data import cache as prepared
+from keras_atdarts.data import cache
 from keras_atdarts.data import idx_files
 from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
@@ -40,11 +40,11 @@ def test_files_are_converted_once_and_again_when_they_change(tmp_path, monkeypat
     folder = write_idx_folder(tmp_path / "idx")
     load_dataset("mnist", folder)
     with monkeypatch.context() as patch:
-        patch.setattr(prepared, "store_arrays", None)
+        patch.setattr(cache, "store_arrays", None)
         load_dataset("mnist", folder)
     write_idx_folder(folder, num_train=20)
     assert load_dataset("mnist", folder).num_examples("train") == 20
-    cached = sorted(path.name for path in prepared.cache_folder().iterdir())
+    cached = sorted(path.name for path in cache.cache_folder().iterdir())
     assert len(cached) == 2 and all(name.startswith("mnist-") for name in cached)
 
 
@@ -55,10 +55,10 @@ def test_interrupted_conversion_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepared, "store_arrays", interrupted)
+        patch.setattr(cache, "store_arrays", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load_dataset("mnist", folder)
-    assert list(prepared.cache_folder().iterdir()) == []
+    assert list(cache.cache_folder().iterdir()) == []
     assert load_dataset("mnist", folder).num_examples("train") == 30
 
 

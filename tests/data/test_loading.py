@@ -10,8 +10,8 @@ from sample_data import random_pixels
 from sample_data import write_idx_folder
 from sample_data import write_image_folder
 
+from keras_atdarts.data import datasets
 from keras_atdarts.data import image_dataset
-from keras_atdarts.data import sources
 from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
 
@@ -44,7 +44,7 @@ def store(folder, name, **splits):
     )
 
 
-@pytest.mark.parametrize("name", sources.registered_datasets())
+@pytest.mark.parametrize("name", datasets.registered_datasets())
 def test_registered_dataset(name, tmp_path):
     data_dirs = {
         "fashion_mnist": write_idx_folder(tmp_path / "idx"),
@@ -66,7 +66,7 @@ def test_registered_dataset(name, tmp_path):
 
 def test_registering_a_name_twice():
     with pytest.raises(ValueError, match="'mnist' is registered already"):
-        sources.register_dataset("mnist")(sources.mnist)
+        datasets.register_dataset("mnist")(datasets.mnist)
 
 
 def test_embedded_is_balanced_and_mixed(embedded):
@@ -79,7 +79,7 @@ def test_embedded_is_balanced_and_mixed(embedded):
 
 
 def test_embedded_size_licence_and_format():
-    folder = sources.EMBEDDED_FOLDER / "fashion_mnist_small"
+    folder = datasets.EMBEDDED_FOLDER / "fashion_mnist_small"
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6e6
     licence = (folder / "LICENSE").read_text()

@@ -11,7 +11,7 @@ import sample_data
 import scripts
 
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.data.pipeline import hold_out
+from keras_atdarts.data.splits import hold_out
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.candidates import Candidate

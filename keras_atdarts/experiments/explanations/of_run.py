@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
+from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.images import normalize
-from keras_atdarts.data.pipeline import evaluation_batches
-from keras_atdarts.data.pipeline import hold_out
+from keras_atdarts.data.splits import hold_out
 from keras_atdarts.experiments.explanations import inputs
 from keras_atdarts.experiments.explanations.gates import derived_cells
 from keras_atdarts.experiments.explanations.gates import find_gates

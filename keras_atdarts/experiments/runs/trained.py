@@ -2,15 +2,15 @@
 
 import keras
 
+from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.evaluation import evaluate
 from keras_atdarts.networks.multiply_adds import count_multiply_adds
-from keras_atdarts.networks.derived import without_auxiliary_head
-from keras_atdarts.data.pipeline import evaluation_batches
 from keras_atdarts.networks.precision import in_float32
-from keras_atdarts.experiments.runs import workdir
 
 NEEDED_FILES = (workdir.CONFIG, workdir.GENOTYPE, workdir.NETWORK)
 

@@ -6,6 +6,7 @@ import zlib
 
 import tensorflow as tf
 
+from keras_atdarts.data.batch_slices import BatchSlice
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.cluster import read_cluster
 from keras_atdarts.experiments.runs.meeting import meet
@@ -14,7 +15,6 @@ from keras_atdarts.experiments.runs.runtime import choose_gpus
 from keras_atdarts.experiments.runs.runtime import make_strategy
 from keras_atdarts.experiments.runs.script import WorkerLost
 from keras_atdarts.experiments.runs.training_config import check_divisible
-from keras_atdarts.data.shares import Share
 
 PATIENCE = 60  # Seconds in which a file must reach all machines.
 RETRY = 0.2
@@ -101,9 +101,9 @@ class Workers:
         return self.index == 0
 
     @property
-    def share(self):
-        """The `Share` of each batch that this worker feeds to its devices."""
-        return Share(self.index, self.count)
+    def batch_slice(self):
+        """The `BatchSlice` of each batch that this worker feeds to its devices."""
+        return BatchSlice(self.index, self.count)
 
     def open_run(self, run, create, patience=PATIENCE):
         """Returns when the chief has made the run's directory, which all share.

@@ -1,6 +1,6 @@
-"""Where data sets come from: every source ends as a TFDS builder."""
+"""The data sets by name, and how each is opened: as a TFDS builder."""
 
-import collections
+import dataclasses
 import pathlib
 import socket
 import urllib.parse
@@ -8,7 +8,7 @@ import urllib.request
 
 import tensorflow_datasets as tfds
 
-from keras_atdarts.data import cache as prepared
+from keras_atdarts.data import cache
 from keras_atdarts.data import idx_files
 from keras_atdarts.data import image_folder
 from keras_atdarts.errors import InputError
@@ -28,25 +28,39 @@ FASHION_MNIST_CLASSES = (
 )
 DIGITS = tuple("0123456789")
 
-_SOURCES = {}
+_OPENERS = {}
 
-Request = collections.namedtuple("Request", "name data_dir test_fraction seed")
-Request.__doc__ = """What a user asks of a source.
 
-Args:
-    name: String, the name of the data set.
-    data_dir: Path or `None`.
-    test_fraction: Float, the part of the images to keep for testing where the
-        source itself has no test images.
-    seed: Integer, decides which images those are.
-"""
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Which data set a user asks for.
+
+    Args:
+        name: String, the name of the data set.
+        data_dir: Path of the folder with its files, or `None`.
+        test_fraction: Float between 0 and 1, the fraction of the images to keep for
+            testing if the data set has no test images.
+        seed: Integer, decides which images those are.
+    """
+
+    name: str
+    data_dir: object
+    test_fraction: float
+    seed: int
 
 
 def register_dataset(name):
-    """Registers a function as the source of the data set `name`.
+    """Registers the function that opens the data set `name`.
 
-    The function takes a `Request` and returns a TFDS builder with the features
-    `"image"` and `"label"`; it need not be prepared yet.
+    Args:
+        name: String, the name that users type.
+
+    Returns:
+        A decorator for a function from a `Request` to a TFDS builder with the
+        features `"image"` and `"label"`. The builder need not be prepared.
+
+    Raises:
+        ValueError: The name is taken.
 
     Example:
 
@@ -54,29 +68,34 @@ def register_dataset(name):
     @register_dataset("my_images")
     def my_images(request):
         return tfds.builder_from_directory(request.data_dir)
-    ```
 
-    Args:
-        name: String, the name users type.
+
+    dataset = load_dataset("my_images", "/data/my_images/1.0.0")
+    ```
     """
 
-    def register(source):
-        if name in _SOURCES:
-            raise ValueError(f"The data set '{name}' is registered already.")
-        _SOURCES[name] = source
-        return source
+    def register(opener):
+        if name in _OPENERS:
+            raise ValueError(
+                f"The data set '{name}' is registered already: choose another name."
+            )
+        _OPENERS[name] = opener
+        return opener
 
     return register
 
 
 def registered_datasets():
-    """Returns the names that have a source of their own, in order of registration."""
-    return tuple(_SOURCES)
+    """Returns the names of the registered data sets, in order of registration."""
+    return tuple(_OPENERS)
 
 
-def find_source(name):
-    """Returns the function for a name; names without one are asked of TFDS."""
-    return _SOURCES.get(name, tfds_source)
+def open_builder(request):
+    """Returns the TFDS builder of a `Request`, which need not be prepared.
+
+    A name that is not registered is looked up in the catalogue of TFDS.
+    """
+    return _OPENERS.get(request.name, from_catalogue)(request)
 
 
 @register_dataset("fashion_mnist_small")
@@ -84,24 +103,24 @@ def fashion_mnist_small(request):
     """8,000 + 2,000 images of Fashion-MNIST, stored inside the package."""
     if request.data_dir is not None:
         raise InputError(
-            f"fashion_mnist_small is part of the package and takes no data "
-            f"directory, received '{request.data_dir}'. For the full set in a "
-            "folder of IDX files use the data set fashion_mnist."
+            "fashion_mnist_small is part of the package and takes no data directory. "
+            f"Received: '{request.data_dir}'. For the full set in a folder of IDX "
+            "files use the data set fashion_mnist."
         )
-    folder = EMBEDDED_FOLDER / "fashion_mnist_small" / prepared.VERSION
+    folder = EMBEDDED_FOLDER / "fashion_mnist_small" / cache.VERSION
     return tfds.builder_from_directory(folder)
 
 
 @register_dataset("fashion_mnist")
 def fashion_mnist(request):
-    """The full set: a folder of IDX files, or TFDS."""
-    return _idx_or_tfds(request, FASHION_MNIST_CLASSES)
+    """The full set, from a folder of IDX files or from TFDS."""
+    return _from_idx_or_catalogue(request, FASHION_MNIST_CLASSES)
 
 
 @register_dataset("mnist")
 def mnist(request):
-    """Handwritten digits: a folder of IDX files, or TFDS."""
-    return _idx_or_tfds(request, DIGITS)
+    """Handwritten digits, from a folder of IDX files or from TFDS."""
+    return _from_idx_or_catalogue(request, DIGITS)
 
 
 @register_dataset("folder")
@@ -114,7 +133,7 @@ def folder(request):
     )
 
 
-def tfds_source(request):
+def from_catalogue(request):
     """Any data set of the TFDS catalogue."""
     try:
         return tfds.builder(request.name, data_dir=request.data_dir)
@@ -125,7 +144,14 @@ def tfds_source(request):
 
 
 def prepare(builder):
-    """Downloads and prepares a data set, unless that is done already."""
+    """Downloads and converts a data set, unless that is done already.
+
+    Args:
+        builder: A TFDS builder.
+
+    Raises:
+        InputError: There is no network, or the download or the conversion fails.
+    """
     if builder.is_prepared():
         return
     _check_network(builder)
@@ -136,15 +162,15 @@ def prepare(builder):
         raise _not_available(builder.name, _one_line(error)) from error
 
 
-def _idx_or_tfds(request, class_names):
-    if request.data_dir is not None and idx_files.has_idx_files(request.data_dir):
-        return prepared.cached_builder(
-            request.name,
-            idx_files.content_hash(request.data_dir),
-            lambda: idx_files.read_idx_folder(request.data_dir, len(class_names)),
-            class_names,
-        )
-    return tfds_source(request)
+def _from_idx_or_catalogue(request, class_names):
+    if request.data_dir is None or not idx_files.has_idx_files(request.data_dir):
+        return from_catalogue(request)
+    return cache.cached_builder(
+        request.name,
+        idx_files.content_hash(request.data_dir),
+        lambda: idx_files.read_idx_folder(request.data_dir, len(class_names)),
+        class_names,
+    )
 
 
 def _check_network(builder):

@@ -1,14 +1,15 @@
-"""The shares of all workers are the batches, image for image."""
+"""The slices of all workers are the batches, image for image."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from sample_data import write_image_folder
 
-from keras_atdarts.data import pipeline
+from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.batch_slices import BatchSlice
+from keras_atdarts.data.batches import search_batches
+from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.data.pipeline import Augmentation
-from keras_atdarts.data.shares import Share
 from keras_atdarts.experiments.runs.loop import divide
 
 BATCH_SIZE = 8
@@ -33,11 +34,11 @@ def source(folder, request):
     return dataset, CROPPED if request.param == "cropped" else EVERYTHING
 
 
-def assert_shares(batches, count):
-    """Checks a function from a share to a `tf.data.Dataset` of batches."""
-    streams = [batches(Share(number, count)) for number in range(count)]
+def assert_slices(batches, count):
+    """Checks a function from a `BatchSlice` to a `tf.data.Dataset` of batches."""
+    streams = [batches(BatchSlice(number, count)) for number in range(count)]
     # Seven batches are two epochs and the begin of a third.
-    for whole, *parts in tf.data.Dataset.zip(batches(Share()), *streams).take(7):
+    for whole, *parts in tf.data.Dataset.zip(batches(BatchSlice()), *streams).take(7):
         joined = tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)
         tf.nest.map_structure(np.testing.assert_array_equal, joined, whole)
     for stream in streams:
@@ -45,28 +46,28 @@ def assert_shares(batches, count):
             assert spec.shape[0] == BATCH_SIZE // count
 
 
-def test_shares_of_training_batches(source):
+def test_slices_of_training_batches(source):
     dataset, augmentation = source
-    assert_shares(
-        lambda share: pipeline.training_batches(
-            dataset, BATCH_SIZE, augmentation, seed=3, first_batch=2, share=share
+    assert_slices(
+        lambda batch_slice: training_batches(
+            dataset, BATCH_SIZE, augmentation, 3, None, 2, batch_slice
         ),
         count=2,
     )
 
 
-def test_shares_of_search_batches(folder):
+def test_slices_of_search_batches(folder):
     dataset = load_dataset("folder", folder)
     halves = np.arange(18), np.arange(18, 30)
-    assert_shares(
-        lambda share: pipeline.search_batches(
-            dataset, BATCH_SIZE, Augmentation(), 3, *halves, share=share
+    assert_slices(
+        lambda batch_slice: search_batches(
+            dataset, BATCH_SIZE, Augmentation(), 3, *halves, 0, batch_slice
         ),
         count=4,
     )
 
 
-def test_devices_of_a_worker_divide_its_share():
+def test_devices_of_a_worker_divide_its_slice():
     batch = (tf.range(6), tf.range(6, 12))
     batches = tf.data.Dataset.from_tensors((batch, batch)).repeat()
     parts = list(divide(batches, 3).take(4).as_numpy_iterator())

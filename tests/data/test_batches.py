@@ -6,9 +6,13 @@ import tensorflow as tf
 from sample_data import write_image
 from sample_data import write_image_folder
 
-from keras_atdarts.data import pipeline
+from keras_atdarts.data import shuffling
+from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.batches import evaluation_batches
+from keras_atdarts.data.batches import search_batches
+from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.data.pipeline import Augmentation
+from keras_atdarts.data.splits import search_split
 from keras_atdarts.errors import InputError
 
 NOTHING = Augmentation(crop_padding=0, flip=False, cutout=0)
@@ -54,30 +58,8 @@ def assert_same(batches, others):
         np.testing.assert_array_equal(labels, other_labels)
 
 
-@pytest.mark.parametrize("fraction, num_weight", [(0.5, 50), (0.8, 81), (0.01, 1)])
-def test_search_split_is_disjoint_covering_and_sorted(fraction, num_weight):
-    weight, alpha = pipeline.search_split(101, fraction, seed=3)
-    assert len(weight) == num_weight
-    np.testing.assert_array_equal(np.sort([*weight, *alpha]), np.arange(101))
-    assert np.all(np.diff(weight) > 0) and np.all(np.diff(alpha) > 0)
-
-
-def test_search_split_depends_on_the_seed_only():
-    first, again, other = (
-        pipeline.search_split(50, 0.5, seed)[0] for seed in (1, 1, 2)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert np.any(first != other)
-
-
-@pytest.mark.parametrize("fraction", [0, 1, 0.001, -0.5])
-def test_search_split_needs_images_on_both_sides(fraction):
-    with pytest.raises(InputError, match=f"fraction of {fraction} leaves"):
-        pipeline.search_split(100, fraction, seed=0)
-
-
 def test_each_epoch_shows_every_image_once(dataset):
-    batches = take(pipeline.training_batches(dataset, 5, NOTHING, seed=0), 12)
+    batches = take(training_batches(dataset, 5, NOTHING, seed=0), 12)
     epochs = [
         np.concatenate([positions(dataset, images) for images, _ in part])
         for part in (batches[:6], batches[6:])
@@ -89,20 +71,18 @@ def test_each_epoch_shows_every_image_once(dataset):
 
 
 def test_labels_follow_their_images(dataset):
-    for images, labels in take(pipeline.training_batches(dataset, 7, NOTHING, 0), 8):
+    for images, labels in take(training_batches(dataset, 7, NOTHING, 0), 8):
         np.testing.assert_array_equal(grey_levels(dataset, images) // 10, labels)
 
 
 def test_types_and_static_shapes(dataset):
-    images, labels = pipeline.training_batches(
-        dataset, 7, EVERYTHING, seed=0
-    ).element_spec
+    images, labels = training_batches(dataset, 7, EVERYTHING, seed=0).element_spec
     assert images.shape == (7, 8, 6, 1) and images.dtype == "float32"
     assert labels.shape == (7,) and labels.dtype == "int32"
 
 
 def test_remainder_is_dropped_within_an_epoch(dataset):
-    batches = take(pipeline.training_batches(dataset, 8, NOTHING, seed=0), 6)
+    batches = take(training_batches(dataset, 8, NOTHING, seed=0), 6)
     for part in (batches[:3], batches[3:]):
         seen = np.concatenate([positions(dataset, images) for images, _ in part])
         assert len(set(seen)) == 24
@@ -110,21 +90,21 @@ def test_remainder_is_dropped_within_an_epoch(dataset):
 
 def test_without_augmentation_images_are_only_normalised(dataset):
     stored = dataset.arrays("train")[0] / 255
-    for images, _ in take(pipeline.training_batches(dataset, 10, NOTHING, 0), 3):
+    for images, _ in take(training_batches(dataset, 10, NOTHING, 0), 3):
         expected = stored[positions(dataset, images)] - dataset.mean
         np.testing.assert_allclose(images, expected / dataset.std, atol=1e-5)
 
 
 def test_cutout_zeroes_after_normalisation(dataset):
     cutout = Augmentation(crop_padding=0, flip=False, cutout=4)
-    images = take(pipeline.training_batches(dataset, 30, cutout, seed=0), 1)[0][0]
+    images = take(training_batches(dataset, 30, cutout, seed=0), 1)[0][0]
     num_zeroes = np.sum(images == 0, axis=(1, 2, 3))
     assert num_zeroes.min() >= 4 and num_zeroes.max() == 16
 
 
 def test_crop_pads_with_black(dataset):
     crop = Augmentation(crop_padding=3, flip=False, cutout=0)
-    images = take(pipeline.training_batches(dataset, 30, crop, seed=0), 1)[0][0]
+    images = take(training_batches(dataset, 30, crop, seed=0), 1)[0][0]
     black = -np.array(dataset.mean) / dataset.std
     bordered = np.isclose(images, black, atol=1e-5).any(axis=(1, 2, 3))
     assert bordered.sum() > 20
@@ -132,8 +112,7 @@ def test_crop_pads_with_black(dataset):
 
 def test_same_seed_gives_the_same_batches(dataset):
     runs = [
-        take(pipeline.training_batches(dataset, 4, EVERYTHING, seed), 9)
-        for seed in (5, 5, 6)
+        take(training_batches(dataset, 4, EVERYTHING, seed), 9) for seed in (5, 5, 6)
     ]
     assert_same(runs[0], runs[1])
     assert any(np.any(a[0] != b[0]) for a, b in zip(runs[0], runs[2], strict=True))
@@ -142,9 +121,9 @@ def test_same_seed_gives_the_same_batches(dataset):
 @pytest.mark.parametrize("first", [14, 11])
 def test_first_batch_continues_a_run(dataset, monkeypatch, first):
     # Streamed in blocks of eight images.
-    monkeypatch.setattr(pipeline, "SHUFFLE_BUFFER", 8 * math.prod(dataset.image_shape))
-    whole = take(pipeline.training_batches(dataset, 4, EVERYTHING, seed=1), 21)
-    later = pipeline.training_batches(dataset, 4, EVERYTHING, seed=1, first_batch=first)
+    monkeypatch.setattr(shuffling, "SHUFFLE_BUFFER", 8 * math.prod(dataset.image_shape))
+    whole = take(training_batches(dataset, 4, EVERYTHING, seed=1), 21)
+    later = training_batches(dataset, 4, EVERYTHING, seed=1, first_batch=first)
     assert_same(take(later, 21 - first), whole[first:])
 
 
@@ -158,7 +137,7 @@ def test_blocks_passed_over_are_not_read():
         return examples.skip(count)
 
     whole, later = (
-        pipeline._shuffled_in_blocks(
+        shuffling.shuffled_in_blocks(
             examples_after, 8, (3, 4), tf.constant(first, tf.int64)
         )
         for first in (0, 20)
@@ -171,20 +150,20 @@ def test_blocks_passed_over_are_not_read():
 
 def test_augmentation_differs_between_epochs(dataset):
     cutout = Augmentation(crop_padding=0, flip=False, cutout=2)
-    first, second = take(pipeline.training_batches(dataset, 30, cutout, seed=0), 2)
+    first, second = take(training_batches(dataset, 30, cutout, seed=0), 2)
     assert np.any((first[0] == 0) != (second[0] == 0))
 
 
 def test_indices_choose_the_images(dataset):
     chosen = [1, 4, 9, 16, 25]
-    batches = pipeline.training_batches(dataset, 5, NOTHING, 0, indices=chosen)
+    batches = training_batches(dataset, 5, NOTHING, 0, indices=chosen)
     for images, _ in take(batches, 3):
         assert sorted(positions(dataset, images)) == chosen
 
 
 def test_search_batches_come_from_their_halves(dataset):
-    weight, alpha = pipeline.search_split(30, 0.6, seed=0)
-    batches = pipeline.search_batches(dataset, 4, NOTHING, 0, weight, alpha)
+    weight, alpha = search_split(30, 0.6, seed=0)
+    batches = search_batches(dataset, 4, NOTHING, 0, weight, alpha)
     seen_weight, seen_alpha = set(), set()
     for (weight_images, weight_labels), (alpha_images, alpha_labels) in take(
         batches, 20
@@ -200,27 +179,27 @@ def test_search_batches_come_from_their_halves(dataset):
 
 
 def test_both_halves_of_a_search_batch_are_augmented(dataset):
-    halves = pipeline.search_split(30, 0.5, seed=0)
+    halves = search_split(30, 0.5, seed=0)
     cutout = Augmentation(crop_padding=0, flip=False, cutout=3)
-    pairs = take(pipeline.search_batches(dataset, 15, cutout, 0, *halves), 1)
+    pairs = take(search_batches(dataset, 15, cutout, 0, *halves), 1)
     zeroed = [images == 0 for images, _ in pairs[0]]
     assert all(part.any(axis=(1, 2, 3)).all() for part in zeroed)
     assert np.any(zeroed[0] != zeroed[1])
 
 
 def test_weight_batches_are_those_of_training(dataset):
-    weight, alpha = pipeline.search_split(30, 0.5, seed=0)
-    pairs = pipeline.search_batches(dataset, 5, EVERYTHING, 2, weight, alpha)
-    alone = pipeline.training_batches(dataset, 5, EVERYTHING, 2, indices=weight)
+    weight, alpha = search_split(30, 0.5, seed=0)
+    pairs = search_batches(dataset, 5, EVERYTHING, 2, weight, alpha)
+    alone = training_batches(dataset, 5, EVERYTHING, 2, indices=weight)
     assert_same([pair[0] for pair in take(pairs, 5)], take(alone, 5))
 
 
 def test_first_batch_continues_a_search_with_unequal_halves(dataset):
     # 2 weight batches an epoch, 4 alpha batches: the alphas continue midway.
-    weight, alpha = pipeline.search_split(30, 1 / 3, seed=0)
+    weight, alpha = search_split(30, 1 / 3, seed=0)
     arguments = (dataset, 5, EVERYTHING, 2, weight, alpha)
-    whole = take(pipeline.search_batches(*arguments), 8)
-    later = take(pipeline.search_batches(*arguments, first_batch=2), 6)
+    whole = take(search_batches(*arguments), 8)
+    later = take(search_batches(*arguments, first_batch=2), 6)
     for half in (0, 1):
         assert_same([pair[half] for pair in later], [pair[half] for pair in whole[2:]])
 
@@ -229,7 +208,7 @@ def test_first_batch_continues_a_search_with_unequal_halves(dataset):
     "batch_size, sizes", [(4, [4, 4, 4, 3]), (15, [15]), (99, [15])]
 )
 def test_evaluation_batches_are_the_split_in_order(dataset, batch_size, sizes):
-    batches = pipeline.evaluation_batches(dataset, "test", batch_size)
+    batches = evaluation_batches(dataset, "test", batch_size)
     assert int(batches.cardinality()) == len(sizes)
     found = list(batches.as_numpy_iterator())
     assert [len(labels) for _, labels in found] == sizes
@@ -266,7 +245,7 @@ def photographs(tmp_path_factory):
 
 def test_resized_crop_shows_parts_of_every_image_once(photographs):
     crop = Augmentation(crop_padding=0, flip=False, resized_crop=True)
-    batches = take(pipeline.training_batches(photographs, 5, crop, seed=0), 24)
+    batches = take(training_batches(photographs, 5, crop, seed=0), 24)
     stored = np.sort(photographs.arrays("train")[0][:, 0, 0, 0])
     widths = []
     for epoch in (batches[:12], batches[12:]):
@@ -285,20 +264,19 @@ def test_resized_crop_shows_parts_of_every_image_once(photographs):
 
 def test_resized_crop_is_a_function_of_seed_and_epoch(photographs):
     whole, again, other = (
-        take(pipeline.training_batches(photographs, 8, RECIPE, seed), 14)
-        for seed in (5, 5, 6)
+        take(training_batches(photographs, 8, RECIPE, seed), 14) for seed in (5, 5, 6)
     )
     assert_same(whole, again)
     assert any(np.any(a[0] != b[0]) for a, b in zip(whole, other, strict=True))
-    later = pipeline.training_batches(photographs, 8, RECIPE, 5, first_batch=3)
+    later = training_batches(photographs, 8, RECIPE, 5, first_batch=3)
     assert_same(take(later, 11), whole[3:])
 
 
 def test_resized_crop_in_small_blocks(photographs, monkeypatch):
     num_bytes = photographs.encoded_bytes("train")
-    monkeypatch.setattr(pipeline, "SHUFFLE_BUFFER", 7 * num_bytes)
+    monkeypatch.setattr(shuffling, "SHUFFLE_BUFFER", 7 * num_bytes)
     crop = Augmentation(crop_padding=0, resized_crop=True)
-    batches = take(pipeline.training_batches(photographs, 10, crop, seed=0), 6)
+    batches = take(training_batches(photographs, 10, crop, seed=0), 6)
     images = np.concatenate([images for images, _ in batches])
     levels = np.rint(255 * (images * photographs.std + photographs.mean)[:, 0, 0, 0])
     stored = photographs.arrays("train")[0][:, 0, 0, 0]
@@ -308,58 +286,34 @@ def test_resized_crop_in_small_blocks(photographs, monkeypatch):
 
 
 def test_recipe_has_static_shapes(photographs):
-    images, labels = pipeline.training_batches(
-        photographs, 7, RECIPE, seed=0
-    ).element_spec
+    images, labels = training_batches(photographs, 7, RECIPE, seed=0).element_spec
     assert images.shape == (7, 16, 12, 3) and images.dtype == "float32"
     assert labels.shape == (7,) and labels.dtype == "int32"
 
 
 def test_colours_of_images_without_are_refused(dataset):
     with pytest.raises(InputError, match="saturation of 0.4 needs"):
-        pipeline.training_batches(dataset, 5, RECIPE, seed=0)
-
-
-def test_steps_per_epoch():
-    assert pipeline.steps_per_epoch(30, 7) == 4
-    assert pipeline.steps_per_epoch(30, 30) == 1
+        training_batches(dataset, 5, RECIPE, seed=0)
 
 
 def test_batch_larger_than_its_split(dataset):
     with pytest.raises(InputError, match="batch size 31 is larger .* 30 images"):
-        pipeline.training_batches(dataset, 31, NOTHING, seed=0)
-    halves = pipeline.search_split(30, 0.8, seed=0)
+        training_batches(dataset, 31, NOTHING, seed=0)
+    halves = search_split(30, 0.8, seed=0)
     with pytest.raises(InputError, match="batch size 10 is larger .* 6 images"):
-        pipeline.search_batches(dataset, 10, NOTHING, 0, *halves)
+        search_batches(dataset, 10, NOTHING, 0, *halves)
 
 
 def test_batch_size_below_one(dataset):
     with pytest.raises(InputError, match="1 or larger. Received: 0"):
-        pipeline.training_batches(dataset, 0, NOTHING, seed=0)
+        training_batches(dataset, 0, NOTHING, seed=0)
     with pytest.raises(InputError, match="1 or larger. Received: 0"):
-        pipeline.evaluation_batches(dataset, "test", 0)
-
-
-@pytest.mark.parametrize(("fraction", "num_held_out"), [(0.2, 20), (0.005, 1), (0, 0)])
-def test_held_out_images_are_apart_from_the_others(fraction, num_held_out):
-    kept, held_out = pipeline.hold_out(101, fraction, seed=3)
-    assert len(held_out) == num_held_out
-    assert sorted([*kept, *held_out]) == list(range(101))
-    again, _ = pipeline.hold_out(101, fraction, seed=3)
-    np.testing.assert_array_equal(kept, again)
-    other, _ = pipeline.hold_out(101, fraction, seed=4)
-    assert np.array_equal(kept, other) == (fraction == 0)
-
-
-@pytest.mark.parametrize("fraction", [0.001, 0.999])
-def test_too_few_images_to_hold_out_are_refused(fraction):
-    with pytest.raises(InputError, match="of 30 images to judge by"):
-        pipeline.hold_out(30, fraction, seed=0)
+        evaluation_batches(dataset, "test", 0)
 
 
 def test_evaluation_batches_of_a_part_are_in_order(dataset):
     part = np.array([1, 4, 7, 20, 29])
-    batches = list(pipeline.evaluation_batches(dataset, "train", 2, part))
+    batches = list(evaluation_batches(dataset, "train", 2, part))
     assert [len(labels) for _, labels in batches] == [2, 2, 1]
     images = np.concatenate([images for images, _ in batches])
     assert positions(dataset, images) == part.tolist()
