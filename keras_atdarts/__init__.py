@@ -23,14 +23,14 @@ import sys
 __version__ = "0.4.0"
 
 _ROOM_OF = {
-    "AlphaWarmUp": "search",
+    "AlphaWarmUp": "training",
     "Augmentation": "data",
     "Adam": "training",
     "Architect": "search",
     "CellGenotype": "genotypes",
     "ChannelAttention": "layers",
     "DropPath": "layers",
-    "DropPathSchedule": "layers",
+    "DropPathSchedule": "training",
     "EpochCosineDecay": "training",
     "EpochExponentialDecay": "training",
     "FirstOrder": "search",

@@ -47,7 +47,7 @@ from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
-from keras_atdarts.layers.drop_path import DropPathSchedule
+from keras_atdarts.training.callbacks import DropPathSchedule
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head

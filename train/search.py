@@ -64,7 +64,7 @@ from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.second_derivatives import check_second_derivatives
 from keras_atdarts.search.supernet import Supernet
-from keras_atdarts.search.warm_up import AlphaWarmUp
+from keras_atdarts.training.callbacks import AlphaWarmUp
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
 from keras_atdarts.training.optimizers import EpochCosineDecay

@@ -3,11 +3,9 @@
 from keras_atdarts.layers.attention import ChannelAttention
 from keras_atdarts.layers.attention import SpatialAttention
 from keras_atdarts.layers.drop_path import DropPath
-from keras_atdarts.layers.drop_path import DropPathSchedule
 
 __all__ = [
     "ChannelAttention",
     "DropPath",
-    "DropPathSchedule",
     "SpatialAttention",
 ]

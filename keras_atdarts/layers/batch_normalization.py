@@ -34,7 +34,7 @@ class BatchNormalization(keras.layers.Layer):
     The attribute `synchronized`, `False` at first, says whether in training the
     statistics are those of all replicas; see `synchronize_batch_normalization`.
     The attribute `folded`, `False` at first, says whether the kernels before it
-    contain its factors, and it only adds; see `keras_atdarts.layers.folding`.
+    contain its factors, and it only adds; see `keras_atdarts.networks.inference`.
 
     Args:
         num_edges: Integer, the number of tensors.

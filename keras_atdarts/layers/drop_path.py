@@ -25,6 +25,13 @@ class DropPath(keras.layers.Layer):
 
     Output shape:
         The same.
+
+    Example:
+
+    >>> path = DropPath(0.2)(path, training=True)
+
+    Reference:
+        Larsson et al., FractalNet, 2017, https://arxiv.org/abs/1605.07648
     """
 
     def __init__(self, rate=0.0, seed=None, **kwargs):
@@ -60,30 +67,3 @@ class DropPath(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.initial_rate, "seed": self.seed}
-
-
-class DropPathSchedule(keras.callbacks.Callback):
-    """Sets the rate of all `DropPath` layers to `rate * epoch / epochs`.
-
-    Args:
-        rate: Float in [0, 1), approached in the last epoch.
-        epochs: Integer.
-    """
-
-    def __init__(self, rate, epochs):
-        super().__init__()
-        self.rate = rate
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        for layer in drop_path_layers(self.model):
-            layer.rate.assign(self.rate * epoch / self.epochs)
-
-
-def drop_path_layers(model):
-    """Yields the `DropPath` layers of a model and of the models inside it."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from drop_path_layers(layer)
-        elif isinstance(layer, DropPath):
-            yield layer

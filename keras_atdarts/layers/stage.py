@@ -226,7 +226,7 @@ class Stage(EdgeLayer):
         return depthwise, tf.convert_to_tensor(self.pointwise_kernel)
 
     def normalized_kernels(self):
-        """Returns the kernels that folding multiplies, see `layers.folding`."""
+        """Returns the kernels that folding multiplies, see `networks.inference`."""
         return [((self.pointwise_kernel,), self.normalization)]
 
     def load_own_variables(self, store):

@@ -1,7 +1,7 @@
 """A trained network as a SavedModel that needs TensorFlow alone.
 
 The SavedModel has no variables, and its batch norms are part of the convolutions,
-see `keras_atdarts.layers.folding`.
+see `keras_atdarts.networks.inference`.
 """
 
 import os
@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from keras_atdarts.data import images as image_functions
 from keras_atdarts.errors import InputError
-from keras_atdarts.layers.folding import folded
-from keras_atdarts.networks.precision import in_float32
+from keras_atdarts.networks.inference import folded
+from keras_atdarts.networks.inference import in_float32
 
 CLASS_NAMES = "class_names.txt"
 GENOTYPE = "genotype.json"

@@ -8,10 +8,8 @@ from keras_atdarts.search.mixing import MixedAttention
 from keras_atdarts.search.mixing import MixedOperation
 from keras_atdarts.search.regularizers import register_regularizer
 from keras_atdarts.search.supernet import Supernet
-from keras_atdarts.search.warm_up import AlphaWarmUp
 
 __all__ = [
-    "AlphaWarmUp",
     "Architect",
     "FirstOrder",
     "MixedAttention",

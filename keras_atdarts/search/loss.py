@@ -141,4 +141,4 @@ class SupernetLoss:
         if penalty is None:
             return loss
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return loss + penalty(self.supernet.named_alphas()) / replicas
+        return loss + penalty(self.supernet.alphas.named()) / replicas

@@ -21,38 +21,11 @@ from keras_atdarts.errors import unknown_name
 _REGISTRY = {}
 
 
-class Choices:
-    """The alphas of one kind, by the names of what they choose from.
-
-    Args:
-        names: Tuple of strings, the columns.
-        values: Tensor `(num_edges, len(names))`, edges as in `cell_edges`.
-    """
-
-    def __init__(self, names, values):
-        self.names = names
-        self.values = tf.convert_to_tensor(values)
-
-    def __getitem__(self, name):
-        """Returns the alphas `(num_edges,)` of one choice."""
-        if name not in self.names:
-            raise unknown_name("choice", name, self.names)
-        return self.values[:, self.names.index(name)]
-
-    def __contains__(self, name):
-        return name in self.names
-
-    @property
-    def weights(self):
-        """The softmaxed alphas, as `Choices`."""
-        return Choices(self.names, tf.nn.softmax(self.values, axis=-1))
-
-
 def register_regularizer(name):
     """Decorator that makes a penalty on the alphas known under a name.
 
     The function takes `{"normal": CellAlphas, "reduction": CellAlphas}`, whose values
-    are `Choices`, and returns a scalar tensor.
+    are `search.alphas.Choices`, and returns a scalar tensor.
 
     Args:
         name: String, for the flag `--regularizers`.
@@ -107,6 +80,10 @@ class Regularizer:
 
     def get_config(self):
         return {"name": self.name, "strength": self.strength}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
 
 
 def resolve_regularizers(words):

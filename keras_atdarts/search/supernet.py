@@ -7,11 +7,8 @@ Reference:
 import math
 
 import keras
-import numpy as np
-import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.cell import IDENTITY
 from keras_atdarts.layers.classifier import Classifier
@@ -21,15 +18,11 @@ from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.networks.plan import check_image_shape
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
+from keras_atdarts.search.alphas import SupernetAlphas
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.cell_calls import CellCalls
 from keras_atdarts.search.loss import SupernetLoss
-from keras_atdarts.search.mixing import cell_edges
-from keras_atdarts.search.regularizers import Choices
-
-ALPHA_DEVIATION = 1e-3
-EDGE = "edge"  # The one choice there is of an edge among those that enter its node.
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -111,7 +104,7 @@ class Supernet(keras.Model):
         self.choices = CellAlphas(
             operations=mixed,
             attention=(IDENTITY, *attention) if attention else None,
-            edges=(EDGE,) if edge_normalization else None,
+            edges=("edge",) if edge_normalization else None,
         )
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
@@ -149,24 +142,7 @@ class Supernet(keras.Model):
             cell.build(shapes)
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build(shapes[1])
-        # All of one kind before the next: in this order files have them.
-        added = {
-            kind: {each: self._add_alphas(each, kind, names) for each in CELL_TYPES}
-            for kind, names in self.choices.present().items()
-        }
-        self.alphas = {
-            each: CellAlphas(**{kind: of_kind[each] for kind, of_kind in added.items()})
-            for each in CELL_TYPES
-        }
-        self.alpha_variables = [x for each in added.values() for x in each.values()]
-
-    def _add_alphas(self, cell_type, kind, names):
-        return self.add_weight(
-            name=f"{cell_type}_{kind}_alphas",
-            shape=(len(cell_edges(self.num_nodes)), len(names)),
-            initializer=keras.initializers.RandomNormal(stddev=ALPHA_DEVIATION),
-            autocast=False,
-        )
+        self.alphas = SupernetAlphas(self.choices, self.num_nodes, self.add_weight)
 
     @property
     def operation_weights(self):
@@ -174,11 +150,23 @@ class Supernet(keras.Model):
         layers = (self.stem, *self.cells, self.classifier)
         return [weight for layer in layers for weight in layer.trainable_variables]
 
+    @property
+    def alpha_variables(self):
+        """The variables of the alphas, see `SupernetAlphas`."""
+        return self.alphas.variables
+
+    def labelled_alphas(self):
+        """Returns the alphas as floats, by cell type, edge and name.
+
+        Returns:
+            `{"normal": CellAlphas, "reduction": CellAlphas}` of dictionaries: from
+            `(node, source)` to `{operation: alpha}`, to `{attention: alpha}` where
+            attention follows operations, and to a number with edge normalization.
+        """
+        return self.alphas.labelled()
+
     def call(self, inputs, training=None, kernels_learn=1.0):
-        alphas = {
-            cell_type: of_cell.map(tf.convert_to_tensor)
-            for cell_type, of_cell in self.alphas.items()
-        }
+        alphas = self.alphas.tensors()
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
             of_cell = alphas[cell.cell_type]
@@ -308,43 +296,6 @@ class Supernet(keras.Model):
     def _track(self, prefix, labels, logits):
         for metric in self.trackers[prefix]:
             metric.update_state(labels, logits)
-
-    def named_alphas(self):
-        """Returns `{cell type: CellAlphas of Choices}`: tensors, for regularizers."""
-        return {
-            cell_type: CellAlphas(
-                **{
-                    kind: Choices(getattr(self.choices, kind), variable)
-                    for kind, variable in of_cell.present().items()
-                }
-            )
-            for cell_type, of_cell in self.alphas.items()
-        }
-
-    def labelled_alphas(self):
-        """Returns the alphas as floats, by cell type, edge and name.
-
-        Returns:
-            `{"normal": CellAlphas, "reduction": CellAlphas}` of dictionaries: from
-            `(node, source)` to `{operation: alpha}`, to `{attention: alpha}` where
-            attention follows operations, and to a number with edge normalization.
-        """
-        return {
-            cell_type: CellAlphas(
-                **{
-                    kind: self._labelled(kind, np.asarray(variable))
-                    for kind, variable in of_cell.present().items()
-                }
-            )
-            for cell_type, of_cell in self.alphas.items()
-        }
-
-    def _labelled(self, kind, values):
-        edges, names = cell_edges(self.num_nodes), getattr(self.choices, kind)
-        rows = [dict(zip(names, row.tolist(), strict=True)) for row in values]
-        if kind == "edges":
-            rows = [row[EDGE] for row in rows]
-        return dict(zip(edges, rows, strict=True))
 
     def get_config(self):
         return {

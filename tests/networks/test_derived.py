@@ -12,7 +12,6 @@ from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.layers.drop_path import DropPath
-from keras_atdarts.layers.drop_path import DropPathSchedule
 from keras_atdarts.layers.stage import FactorizedReduce
 from keras_atdarts.layers.stage import ReLUConvBN
 from keras_atdarts.networks.derived import build_network
@@ -20,6 +19,7 @@ from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.multiply_adds import count_multiply_adds
 from keras_atdarts.operations import operation_names
+from keras_atdarts.training.callbacks import DropPathSchedule
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Files of version 0.2 are read: what they compute, and how they go on learning.
 
-The files were written by version 0.2: a supernet after three steps and a derived network
-after two, both compiled with momentum, and in `expected.npz` their logits, and those
-after further steps on the same batch. They are compressed, which Keras' own are not.
+The files were written by version 0.2: a supernet after three steps and a derived
+network after two, both compiled with momentum. `expected.npz` has their logits, and
+those after further steps on the same batch. They are compressed, unlike those of Keras.
 """
 
 import pathlib

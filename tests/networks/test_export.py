@@ -16,7 +16,7 @@ from keras_atdarts.networks import export
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.export import RawImageClassifier
 from keras_atdarts.networks.export import export_saved_model
-from keras_atdarts.networks.precision import in_float32
+from keras_atdarts.networks.inference import in_float32
 
 DATASET = {
     "image_shape": [12, 10, 3],

@@ -25,7 +25,7 @@ from keras_atdarts.search.mixing import cell_edges
 from keras_atdarts.search.partial_channels import join_channels
 from keras_atdarts.search.partial_channels import split_channels
 from keras_atdarts.search.supernet import Supernet
-from keras_atdarts.search.warm_up import AlphaWarmUp
+from keras_atdarts.training.callbacks import AlphaWarmUp
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
 

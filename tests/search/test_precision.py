@@ -16,7 +16,7 @@ from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.derived import build_network
-from keras_atdarts.networks.precision import in_float32
+from keras_atdarts.networks.inference import in_float32
 from keras_atdarts.operations import operation_names
 from keras_atdarts.search.mixing import MixedOperation
 from keras_atdarts.search.mixing import weights_by_source

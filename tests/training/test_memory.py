@@ -17,7 +17,7 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.layers.drop_path import drop_path_layers
+from keras_atdarts.training.callbacks import drop_path_layers
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head

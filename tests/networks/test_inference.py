@@ -7,11 +7,11 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.layers.attention import SpatialAttention
 from keras_atdarts.layers.batch_normalization import BatchNormalization
 from keras_atdarts.layers.conv_bn import ConvBN
-from keras_atdarts.layers.folding import fold
-from keras_atdarts.layers.folding import folded
 from keras_atdarts.layers.stage import FactorizedReduce
 from keras_atdarts.layers.stage import ReLUConvBN
 from keras_atdarts.networks.derived import build_network
+from keras_atdarts.networks.inference import fold
+from keras_atdarts.networks.inference import folded
 from keras_atdarts.operations import Operation
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
