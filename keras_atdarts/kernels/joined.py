@@ -73,7 +73,7 @@ class Joined(Reference):
             # Blocks along the diagonal: products with zeros, for a single launch.
             blocks = np.eye(edges)[:, np.newaxis, :, np.newaxis]
             blocks = constant(blocks, pointwise.dtype)
-            pointwise = pointwise[:, :, tf.newaxis] * blocks
+            pointwise = tf.expand_dims(pointwise, axis=2) * blocks
         pointwise = tf.reshape(pointwise, [1, -1, edges * filters])
         [x] = self.convolve([x], depthwise, pointwise, strides, dilation_rate)
         return self.normalize(JoinedTensors(x, edges), scales, offsets)
@@ -104,7 +104,8 @@ def _row(values, default, edges, channels):
     if values is None:
         return constant(np.full(channels, default, "float32"))
     if values.shape.rank == 1:
-        values = values[:, tf.newaxis] * tf.ones([1, channels // edges], values.dtype)
+        ones = tf.ones([1, channels // edges], values.dtype)
+        values = tf.expand_dims(values, axis=1) * ones
     return tf.reshape(values, [channels])
 
 
