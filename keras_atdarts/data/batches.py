@@ -10,6 +10,7 @@ from keras_atdarts.data.images import normalize
 from keras_atdarts.data.shuffling import shuffled_epochs
 from keras_atdarts.data.splits import check_batch_size
 from keras_atdarts.data.splits import steps_per_epoch
+from keras_atdarts.errors import InputError
 
 # The weight batches and the alpha batches draw from different random numbers.
 WEIGHT_STREAM, ALPHA_STREAM = 0, 1
@@ -48,7 +49,7 @@ def training_batches(
 
     Raises:
         InputError: The batch size is below 1, or there are fewer images than that;
-            or the images cannot be augmented like this.
+            or these images cannot be augmented like this.
 
     Example:
 
@@ -59,15 +60,9 @@ def training_batches(
     """
     if indices is None:
         indices = np.arange(dataset.num_examples("train"))
-    stream_seed = (seed, WEIGHT_STREAM)
+    stream = (seed, WEIGHT_STREAM)
     return _endless_batches(
-        dataset,
-        batch_size,
-        augmentation,
-        stream_seed,
-        indices,
-        first_batch,
-        batch_slice,
+        dataset, batch_size, augmentation, stream, indices, first_batch, batch_slice
     )
 
 
@@ -112,20 +107,16 @@ def search_batches(
     batches = search_batches(dataset, 64, Augmentation(), 0, *halves)
     ```
     """
-    streams = (WEIGHT_STREAM, weight_indices), (ALPHA_STREAM, alpha_indices)
-    pairs = (
+    streams = (seed, WEIGHT_STREAM), (seed, ALPHA_STREAM)
+    halves = (
         _endless_batches(
-            dataset,
-            batch_size,
-            augmentation,
-            (seed, stream),
-            indices,
-            first_batch,
-            batch_slice,
+            dataset, batch_size, augmentation, stream, indices, first_batch, batch_slice
         )
-        for stream, indices in streams
+        for stream, indices in zip(
+            streams, (weight_indices, alpha_indices), strict=True
+        )
     )
-    return tf.data.Dataset.zip(*pairs)
+    return tf.data.Dataset.zip(*halves)
 
 
 def evaluation_batches(dataset, split, batch_size, indices=None):
@@ -159,14 +150,14 @@ def evaluation_batches(dataset, split, batch_size, indices=None):
 
 
 def _endless_batches(
-    dataset, batch_size, augmentation, seed, indices, first_batch, batch_slice
+    dataset, batch_size, augmentation, stream, indices, first_batch, batch_slice
 ):
-    """Returns augmented batches from `first_batch` on; `seed` is two integers."""
+    """Returns augmented batches; `stream` is the seed and the number of a stream."""
     steps = steps_per_epoch(len(indices), batch_size)
     augmentation.check_images(dataset.image_shape)
     # tf.data runs on the CPU: what its functions use must not lie on a GPU.
     with tf.device("CPU"):
-        seeds = tf.random.split(tf.constant(seed, tf.int64), 3)
+        seeds = tf.random.split(tf.constant(stream, tf.int64), 3)
         order_seed, augmentation_seed, decoding_seed = tf.unstack(seeds)
         epoch_batches = shuffled_epochs(
             dataset,
@@ -195,7 +186,20 @@ def _endless_batches(
         return images, labels
 
     batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+    shape = (batch_slice.size(batch_size), *dataset.image_shape)
+    _check_images(batches.element_spec[0], tf.TensorSpec(shape, tf.float32))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _check_images(received, expected):
+    """Checks what the functions return that a user adds to the augmentation."""
+    if received != expected:
+        raise InputError(
+            "The functions of Augmentation.extra must return images as they receive "
+            f"them, {expected.dtype.name} of shape {expected.shape}. Received: "
+            f"{received.dtype.name} of shape {received.shape}. tf.cast and "
+            "tf.ensure_shape can help."
+        )
 
 
 def _batches_in_order(dataset, split, batch_size, indices):

@@ -1,4 +1,4 @@
-"""Stores images as prepared TFDS directories."""
+"""Converts images to TFDS directories once, and keeps them for later runs."""
 
 import contextlib
 import io
@@ -14,19 +14,19 @@ VERSION = "1.0.0"
 
 
 def store_arrays(name, splits, class_names, folder, description, homepage=None):
-    """Writes images as a prepared TFDS directory: PNG, in TFDS's mixed order.
+    """Writes images as a prepared TFDS directory of PNG files, in mixed order.
 
     Args:
-        name: String, the TFDS name.
+        name: String, the TFDS name of the data set.
         splits: Dict from split name to `(images, labels)` arrays of shapes
             `(count, height, width, channels)` and `(count,)`.
         class_names: Sequence of strings, one per label.
-        folder: Where `<name>/<version>/` is written.
-        description: String stored with the data.
-        homepage: Optional link stored with the data.
+        folder: Path of the folder in which `<name>/<version>/` is written.
+        description: String that is stored with the data.
+        homepage: Link that is stored with the data, or `None`.
 
     Returns:
-        The written directory, for `tfds.builder_from_directory`.
+        Path of the written directory, for `tfds.builder_from_directory`.
     """
     image_shape = splits["train"][0].shape[1:]
     features = tfds.features.FeaturesDict(
@@ -35,7 +35,7 @@ def store_arrays(name, splits, class_names, folder, description, homepage=None):
             "label": tfds.features.ClassLabel(names=list(class_names)),
         }
     )
-    # TFDS announces a download here, which there is not.
+    # TFDS prints that it downloads, which it does not.
     with contextlib.redirect_stdout(io.StringIO()):
         builder = tfds.dataset_builders.store_as_tfds_dataset(
             name=name,
@@ -52,14 +52,17 @@ def store_arrays(name, splits, class_names, folder, description, homepage=None):
 
 
 def cached_builder(name, key, read_splits, class_names):
-    """Returns the TFDS builder of converted images, converting them only once.
+    """Returns the TFDS builder of images that are converted only once.
 
     Args:
-        name: String, the TFDS name.
-        key: String that identifies the content.
+        name: String, the TFDS name of the data set.
+        key: String that differs wherever the images differ.
         read_splits: Function without arguments that returns the `splits` of
-            `store_arrays`; called if the cache does not have them yet.
+            `store_arrays`. It is called if the cache does not have the images.
         class_names: Sequence of strings, one per label.
+
+    Raises:
+        InputError: The cache folder cannot be written.
     """
     target = cache_folder() / f"{name}-{key}"
     if not target.is_dir():
@@ -80,14 +83,14 @@ def _store_atomically(name, splits, class_names, target):
             stored = store_arrays(
                 name, splits, class_names, scratch, f"{name}, converted from files."
             )
-            # A rename is all or nothing: an interrupted conversion, or two at
-            # once, never leave half a data set under the final name.
+            # A rename happens as a whole or not at all. Half a data set never gets
+            # the final name, even if a conversion is interrupted.
             if not target.is_dir():
                 os.rename(stored.parent, target)
     except OSError as error:
         raise InputError(
             f"The cache folder {target.parent} cannot be written: {error}. "
-            "Set XDG_CACHE_HOME to a folder that can."
+            "Set XDG_CACHE_HOME to a folder that can be."
         ) from error
 
 

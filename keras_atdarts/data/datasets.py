@@ -127,7 +127,10 @@ def mnist(request):
 def folder(request):
     """A user's own images, one sub-folder per class."""
     if request.data_dir is None:
-        raise InputError("The data set 'folder' needs a data directory: --data-dir.")
+        raise InputError(
+            "The data set 'folder' needs a data directory, the folder of images: give "
+            "it as data_dir, or as --data-dir."
+        )
     return image_folder.folder_builder(
         request.data_dir, request.test_fraction, request.seed
     )
@@ -139,7 +142,8 @@ def from_catalogue(request):
         return tfds.builder(request.name, data_dir=request.data_dir)
     except Exception as error:
         raise InputError(
-            f"TFDS cannot open the data set '{request.name}': {_one_line(error)}"
+            f"TFDS cannot open the data set '{request.name}': {_one_line(error)}. "
+            "Check its name, configuration and version."
         ) from error
 
 

@@ -14,13 +14,13 @@ IDX_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+FILE_NAMES = tuple(name for pair in IDX_FILES.values() for name in pair)
 UNSIGNED_BYTE = 0x08
 
 
 def has_idx_files(data_dir):
     """Returns whether a folder holds any of the four IDX files."""
-    names = [name for pair in IDX_FILES.values() for name in pair]
-    return any(_find(data_dir, name) for name in names)
+    return any(_find(data_dir, name) for name in FILE_NAMES)
 
 
 def read_idx_folder(data_dir, num_classes):
@@ -34,6 +34,9 @@ def read_idx_folder(data_dir, num_classes):
     Returns:
         Dict from `"train"` and `"test"` to `(images, labels)`: `uint8` arrays
         of shapes `(count, height, width, 1)` and `(count,)`.
+
+    Raises:
+        InputError: A file is missing or damaged, or does not fit the others.
     """
     splits = {}
     for split, (images_name, labels_name) in IDX_FILES.items():
@@ -44,12 +47,13 @@ def read_idx_folder(data_dir, num_classes):
         if len(images) != len(labels):
             raise InputError(
                 f"{images_path} holds {len(images)} images but {labels_path} "
-                f"{len(labels)} labels: the two files do not belong together."
+                f"{len(labels)} labels. The two files do not belong together: get "
+                "both from one source."
             )
         if labels.max() >= num_classes:
             raise InputError(
                 f"{labels_path} has the label {labels.max()}, expected labels below "
-                f"{num_classes}."
+                f"{num_classes}. Use the data set that the files belong to."
             )
         splits[split] = (images[..., np.newaxis], labels)
     return splits
@@ -58,9 +62,8 @@ def read_idx_folder(data_dir, num_classes):
 def content_hash(data_dir):
     """Returns a string that changes whenever one of the four files does."""
     digest = hashlib.sha256()
-    for pair in IDX_FILES.values():
-        for name in pair:
-            digest.update(_existing(data_dir, name).read_bytes())
+    for name in FILE_NAMES:
+        digest.update(_existing(data_dir, name).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -73,6 +76,9 @@ def read_idx(path, num_axes):
 
     Returns:
         A `uint8` array.
+
+    Raises:
+        InputError: The file cannot be read, is damaged, or is no such file.
     """
     try:
         opened = gzip.open(path) if path.suffix == ".gz" else open(path, "rb")
@@ -85,14 +91,15 @@ def read_idx(path, num_axes):
     if len(content) < header_size or content[:4] != magic:
         raise InputError(
             f"{path} is not an IDX file of bytes with {num_axes} axes: it begins "
-            f"with {content[:4].hex() or 'nothing'}, expected {magic.hex()}."
+            f"with {content[:4].hex() or 'nothing'}, expected {magic.hex()}. Get it "
+            "again."
         )
     shape = struct.unpack(f">{num_axes}I", content[4:header_size])
     expected, received = int(np.prod(shape)), len(content) - header_size
     if expected != received or expected == 0:
         raise InputError(
-            f"{path} is damaged: {received} bytes of data where its header "
-            f"announces {expected}. Get it again."
+            f"{path} is damaged: it has {received} bytes of data, its header says "
+            f"{expected}. Get it again."
         )
     return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
 

@@ -1,4 +1,4 @@
-"""A data set of labelled images: shape, classes, normalisation, reading."""
+"""A data set of labelled images: their shape, classes and pixels."""
 
 import functools
 import math
@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 from keras_atdarts.data import images
 from keras_atdarts.errors import InputError
 
-# Splits of at most this many bytes of uint8 pixels are held in memory.
 MEMORY_LIMIT = 2 * 2**30
 READ_BATCH = 256
 # Published mean and standard deviation of the training pixels, in 0..1 units.
@@ -28,15 +27,24 @@ PUBLISHED_NORMALISATION = {
 class ImageDataset:
     """Labelled images of one size, with a training and a test split.
 
+    `load_dataset` makes it.
+
     Args:
         name: String, the name of the data set.
         builder: TFDS builder with the features `"image"` and `"label"`.
         splits: Dict from `"train"` and `"test"` to the TFDS split to read.
         image_shape: Tuple `(height, width, channels)` that all images get.
-        central_fraction: Float, the part of the images that is cropped from
-            their centre, as in `images.resize`.
-        memory_limit: Integer, the bytes of pixels up to which a split is held in
-            memory; larger splits are streamed.
+        central_fraction: Float, as in `load_dataset`.
+        memory_limit: Integer. A split whose `uint8` pixels take more bytes than this
+            is streamed; others are held in memory.
+
+    Example:
+
+    ```python
+    dataset = load_dataset("cifar10")
+    images, labels = dataset.arrays("test")  # (10000, 32, 32, 3) and (10000,)
+    dataset.class_names[labels[0]]  # Such as "cat".
+    ```
     """
 
     def __init__(
@@ -86,7 +94,7 @@ class ImageDataset:
         Args:
             split: `"train"` or `"test"`.
             indices: Positions of the images to read; all if `None`. The others
-                are passed over before they are decoded.
+                are not decoded.
 
         Returns:
             A `tf.data.Dataset` of `(image, label)`: `uint8` of `image_shape`
@@ -96,11 +104,11 @@ class ImageDataset:
         return examples.map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
 
     def read_encoded(self, split, indices=None):
-        """Reads a split like `read`, but leaves the images as they are stored.
+        """Reads a split like `read`, but does not decode the images.
 
         Returns:
             A `tf.data.Dataset` of `(content, label)`: the bytes of an image file
-            of any size, and `int32`.
+            of any height and width, and `int32`.
         """
         examples = self._builder.as_dataset(
             split=self._splits[split],
@@ -114,13 +122,16 @@ class ImageDataset:
         )
 
     def decode(self, content, label):
-        """Returns an example of `read_encoded` as `read` has it."""
+        """Turns an example of `read_encoded` into one of `read`."""
         stored_shape = self._builder.info.features["image"].shape
         image = images.decode(content, stored_shape)
         return images.resize(image, self.image_shape[:2], self.central_fraction), label
 
     def encoded_bytes(self, split):
-        """Returns the mean bytes of a stored image; of the pixels if not known."""
+        """Returns the mean number of bytes of a stored image of a split.
+
+        Returns the number of its pixels' bytes where TFDS does not know it.
+        """
         info = self._builder.info.splits[self._splits[split].split("[")[0]]
         return info.num_bytes // info.num_examples or math.prod(self.image_shape)
 
@@ -133,6 +144,9 @@ class ImageDataset:
         Returns:
             Images, `uint8` of shape `(count, height, width, channels)`, and
             labels, `int32` of shape `(count,)`, in the order of `read`.
+
+        Raises:
+            InputError: The stored files are damaged.
         """
         if split not in self._arrays:
             self._arrays[split] = self._read_arrays(split)
@@ -161,17 +175,15 @@ class ImageDataset:
         catalogue_name = self._builder.name
         if catalogue_name in PUBLISHED_NORMALISATION:
             return PUBLISHED_NORMALISATION[catalogue_name]
-        return _measure_normalisation(self._batches("train"))
+        return _measure_normalisation(self._training_pixels())
 
-    def _batches(self, split):
-        """Iterates over NumPy batches `(images, labels)` of a split."""
-        if split in self._arrays or self.fits_in_memory(split):
-            split_images, labels = self.arrays(split)
-            for start in range(0, len(labels), READ_BATCH):
-                part = slice(start, start + READ_BATCH)
-                yield split_images[part], labels[part]
-        else:
-            yield from self.read(split).batch(READ_BATCH).as_numpy_iterator()
+    def _training_pixels(self):
+        """Returns an iterable of the training images, in NumPy batches."""
+        if self.fits_in_memory("train"):
+            pixels = self.arrays("train")[0]
+            return np.split(pixels, range(READ_BATCH, len(pixels), READ_BATCH))
+        batches = self.read("train").batch(READ_BATCH).as_numpy_iterator()
+        return (image_batch for image_batch, _ in batches)
 
     def _read_arrays(self, split):
         count = self.num_examples(split)
@@ -187,7 +199,8 @@ class ImageDataset:
         except tf.errors.OpError as error:
             raise InputError(
                 f"The split '{split}' of '{self.name}' cannot be read from "
-                f"{self._builder.data_dir}: {images.error_reason(error)}"
+                f"{self._builder.data_dir}: {images.error_reason(error)}. "
+                "Its files are damaged: get them again."
             ) from error
         return split_images, labels
 
@@ -203,12 +216,12 @@ def _select(examples, indices, count):
 
 def _measure_normalisation(batches):
     """Returns the exact mean and standard deviation of the pixels per channel."""
-    histograms = sum(_channel_histograms(batch) for batch, _ in batches)
+    histograms = sum(_channel_histograms(batch) for batch in batches)
     levels = np.arange(256) / 255.0
     weights = histograms / histograms.sum(axis=1, keepdims=True)
     mean = weights @ levels
     variance = (weights * (levels - mean[:, np.newaxis]) ** 2).sum(axis=1)
-    # A channel without contrast has no scale of its own: one grey level.
+    # Without contrast a channel would be divided by 0: 1/255 is one grey level.
     std = np.maximum(np.sqrt(variance), 1 / 255)
     return tuple(mean.tolist()), tuple(std.tolist())
 

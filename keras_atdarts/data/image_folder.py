@@ -18,12 +18,12 @@ CHECK_BATCH = 1024
 class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
     """TFDS builder that reads image files where they are.
 
-    Like `tfds.ImageFolder`, with the files of each split given as data, so that
-    a test split can be drawn from a folder that has none.
+    It differs from `tfds.ImageFolder` in that it is told which files belong to which
+    split. A folder without test images can thus be divided.
 
     Args:
-        root: The folder with the images.
-        files: Dict from split name to `(paths, labels)`.
+        root: Path of the folder with the images.
+        files: Dict from split name to two arrays of one length, `(paths, labels)`.
         class_names: Sequence of strings, one per label.
         image_shape: Tuple `(height, width, channels)`; height and width are
             `None` if the images differ in size.
@@ -36,8 +36,7 @@ class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
         self._class_names = class_names
         self._image_shape = image_shape
         super().__init__(data_dir=root)
-        # As tfds.ImageFolder does: the images are here, not in a versioned
-        # sub-folder that TFDS prepares.
+        # As tfds.ImageFolder does. Other builders have a sub-folder per version.
         self._data_dir = str(root)
         self.info.set_splits(
             tfds.core.SplitDict(
@@ -81,15 +80,22 @@ def folder_builder(root, test_fraction, seed):
     """Checks a folder of images and returns its TFDS builder.
 
     Args:
-        root: Folder with one sub-folder per class, or with `train/` and `test/`
-            (or `validation/`, `val/`) above them.
-        test_fraction: Float, the part of each class that becomes the test split
-            if the folder has none.
-        seed: Integer, decides which images those are and the order of all.
+        root: Path of a folder with one sub-folder per class. Or it has the folders
+            `train/` and `test/` (or `validation/`, `val/`) with these in them.
+        test_fraction: Float between 0 and 1, the fraction of each class that becomes
+            the test split if the folder has none.
+        seed: Integer, decides which images those are, and the order of all.
+
+    Returns:
+        A `FolderBuilder` with the splits `"train"` and `"test"`.
+
+    Raises:
+        InputError: The folder does not exist or has other contents, or an image is
+            broken.
     """
     root = pathlib.Path(root)
     if not root.is_dir():
-        raise InputError(f"The image folder {root} does not exist.")
+        raise InputError(f"The image folder {root} does not exist: check its path.")
     train_root, test_root = _split_folders(root)
     train_files = _list_classes(train_root)
     class_names = tuple(train_files)
@@ -154,19 +160,19 @@ def _check_same_classes(test_root, test_files, class_names):
     if unknown:
         raise InputError(
             f"{test_root} has a class '{unknown[0]}' that the training folder does "
-            f"not have. Its classes: {', '.join(class_names)}."
+            f"not have. Its classes: {', '.join(class_names)}. Rename or remove it."
         )
 
 
 def _split_classes(files, test_fraction, seed):
-    """Draws the same fraction of every class; at least one image stays on each side."""
+    """Divides every class alike between training and testing, which both get some."""
     generator = np.random.default_rng(seed)
     train_files, test_files = {}, {}
     for name, paths in files.items():
         if len(paths) < 2:
             raise InputError(
-                f"The class '{name}' has one image, expected at least 2: one to train "
-                "and one to test."
+                f"The class '{name}' has one image, expected at least 2: add one, so "
+                "that one can train and one can test."
             )
         num_test = round(len(paths) * test_fraction)
         num_test = min(max(num_test, 1), len(paths) - 1)
@@ -176,7 +182,7 @@ def _split_classes(files, test_fraction, seed):
 
 
 def _shuffled(files, class_names, seed):
-    """Returns the arrays of paths and labels, classes mixed."""
+    """Returns the arrays of paths and labels in random order."""
     paths = np.concatenate([files[name] for name in class_names if name in files])
     labels = np.repeat(
         np.arange(len(class_names)), [len(files.get(name, ())) for name in class_names]
@@ -186,14 +192,14 @@ def _shuffled(files, class_names, seed):
 
 
 def _check_images(paths):
-    """Decodes every image; returns the common shape, `None` where they differ."""
+    """Decodes every image, and returns the shape that they have in common."""
     shapes = np.zeros((len(paths), 3), np.int64)
     dataset = tf.data.Dataset.from_tensor_slices(paths).enumerate()
     dataset = dataset.map(
         lambda index, path: (index, _image_shape(path)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    # An element that fails is left out, so its row of `shapes` stays zero.
+    # An image that cannot be decoded is left out: its row of `shapes` remains 0.
     for indices, found in dataset.ignore_errors().batch(CHECK_BATCH):
         shapes[indices.numpy()] = found.numpy()
     broken = paths[shapes[:, 2] == 0]
@@ -201,7 +207,7 @@ def _check_images(paths):
         raise _broken_image(broken)
     height, width, _ = shapes[0]
     same_size = bool(np.all(shapes[:, :2] == shapes[0, :2]))
-    # 1 and 2 channels are grey without and with transparency.
+    # 1 and 2 channels are grey, without and with transparency.
     channels = 1 if shapes[:, 2].max() <= 2 else 3
     return (int(height), int(width), channels) if same_size else (None, None, channels)
 

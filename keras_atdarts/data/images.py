@@ -14,15 +14,15 @@ def decode(content, shape):
 
     Args:
         content: String tensor, the bytes of the file.
-        shape: Tuple `(height, width, channels)`; height and width may be `None`.
-            Where 3 channels are asked, grey becomes colour by repetition.
+        shape: Tuple `(height, width, channels)` of the image; height and width may
+            be `None`. With 3 channels a grey image becomes a colour image.
             Transparency is dropped.
 
     Returns:
         A `uint8` tensor of that shape.
     """
     image = tf.io.decode_image(content, expand_animations=False)
-    # Grey, grey + alpha, RGB, RGB + alpha: 1 to 4 channels.
+    # 1 to 4 channels: grey, grey + transparency, RGB, RGB + transparency.
     channels = shape[-1]
     if channels > 1:
         image = tf.cond(
@@ -34,15 +34,15 @@ def decode(content, shape):
 
 
 def resize(images, image_size, central_fraction=1.0):
-    """Resizes and crops the centre; the aspect ratio is kept.
+    """Resizes images without distortion, and crops their centre.
 
     Args:
         images: `uint8` tensor of shape `(height, width, channels)` or
             `(batch, height, width, channels)`.
         image_size: Pair of integers, height and width.
-        central_fraction: Float, the part that the crop keeps of a side that has
-            the aspect ratio of `image_size`. With 1 the image fills
-            `image_size`; with 0.875 and 224 x 224, its shorter side gets 256.
+        central_fraction: Float above 0, at most 1. An image with the aspect ratio of
+            `image_size` keeps this fraction of its height and width. With 224 x 224
+            and 0.875 the shorter side is resized to 256 pixels, then cropped to 224.
 
     Returns:
         A `uint8` tensor with the height and width of `image_size`.
@@ -62,14 +62,16 @@ def resize(images, image_size, central_fraction=1.0):
 
 
 def scale(images, image_size):
-    """Resizes without regard to the aspect ratio, averaging where pixels get fewer.
+    """Resizes images to a height and width, with averaging if they get smaller.
+
+    The aspect ratio may change.
 
     Args:
         images: As in `resize`.
-        image_size: Height and width, also as a tensor.
+        image_size: Height and width: a pair of integers, or an integer tensor.
 
     Returns:
-        A `uint8` tensor.
+        A `uint8` tensor with that height and width.
     """
     images = tf.image.resize(images, image_size, antialias=True)
     return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 255.0)), tf.uint8)
@@ -79,9 +81,9 @@ def normalize(images, mean, std):
     """Brings the pixels of a data set to mean 0 and standard deviation 1.
 
     Args:
-        images: `uint8` tensor `(..., channels)`.
-        mean: Sequence of `channels` floats, of pixels between 0 and 1.
-        std: Like `mean`.
+        images: Tensor `(..., channels)` of pixels from 0 to 255, of any dtype.
+        mean: Sequence of `channels` floats, the mean of pixels from 0 to 1.
+        std: Sequence of `channels` floats, their standard deviation.
 
     Returns:
         A `float32` tensor of the same shape.
@@ -93,6 +95,6 @@ def normalize(images, mean, std):
 
 
 def error_reason(error):
-    """Returns what a `tf.errors.OpError` says, on one line, without graph names."""
+    """Returns one line on what went wrong, from a `tf.errors.OpError`."""
     lines = re.sub(r"{{.*?}}|\[Op:.*", "", error.message).strip().splitlines()
     return lines[0].rstrip(". ") if lines else type(error).__name__

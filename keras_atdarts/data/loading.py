@@ -15,7 +15,7 @@ from keras_atdarts.errors import unknown_name
 
 DEFAULT_DATASET = "fashion_mnist_small"
 DEFAULT_IMAGE_SIZES = {"imagenet2012": (224, 224)}
-# Some sets keep the labels of their test images secret, with -1 instead.
+# In this order. Some data sets keep the labels of their test images secret: all -1.
 TEST_SPLITS = ("test", "validation")
 
 
@@ -38,21 +38,28 @@ def load_dataset(
     ```
 
     Args:
-        name: `"fashion_mnist_small"` (inside the package), the name of any image
-            classification set of TFDS, `"folder"`, or the path of a folder with
-            one sub-folder of images per class.
-        data_dir: Where TFDS keeps its data; for `"fashion_mnist"` and `"mnist"`
-            also a folder of IDX files; for `"folder"` the folder of images.
-        image_size: Pair `(height, width)` to resize to, keeping the aspect ratio
-            and cropping the centre. Needed where images differ in size.
-        test_fraction: Float, the part of the images to keep for testing where
-            the data set has no test split.
+        name: `"fashion_mnist_small"` (inside the package), a name given to
+            `register_dataset`, the name of any image classification set of TFDS,
+            or the path of a folder with one sub-folder of images per class.
+        data_dir: Path of the folder in which TFDS keeps its data. For
+            `"fashion_mnist"` and `"mnist"` it can be a folder of IDX files; for
+            `"folder"` it is the folder of images.
+        image_size: Pair `(height, width)` in pixels. Images are resized without
+            distortion, and their centre is cropped. `None` keeps their size, which
+            must be the same for all.
+        test_fraction: Float between 0 and 1, the fraction of the images to keep for
+            testing if the data set has no test images.
         seed: Integer, decides which images of a folder those are.
-        central_fraction: Float, the part of an image's sides that is cropped from
-            its centre: 0.875 with 224 x 224 is the usual 256, then 224.
+        central_fraction: Float above 0, at most 1: the fraction of the height and
+            width that the crop of the centre keeps. With 224 x 224 and 0.875 the
+            shorter side is resized to 256 pixels, then cropped to 224.
 
     Returns:
         An `ImageDataset`.
+
+    Raises:
+        InputError: The name is unknown, the data set cannot be found, downloaded or
+            used, or an argument is out of range.
     """
     if image_size is not None and (len(image_size) != 2 or min(image_size) < 1):
         raise InputError(
@@ -78,7 +85,7 @@ def load_dataset(
 
 
 def _request(name, data_dir, test_fraction, seed):
-    """Tells names from paths, without opening anything."""
+    """Returns the request for a name or a path; nothing is opened."""
     own_names = datasets.registered_datasets()
     catalogue = tfds.list_builders(with_community_datasets=False)
     catalogue_name = str(name).split("/")[0].split(":")[0]
@@ -91,7 +98,7 @@ def _request(name, data_dir, test_fraction, seed):
     if data_dir is not None:
         raise InputError(
             f"Received two folders, '{name}' and the data directory '{data_dir}': "
-            "give one."
+            "give only one."
         )
     return datasets.Request("folder", name, test_fraction, seed)
 
@@ -102,12 +109,12 @@ def _check_features(name, features):
     if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
         raise InputError(
             f"The data set '{name}' has no feature 'image' of 8-bit pixels, expected "
-            "an image classification set."
+            "an image classification set: choose another one."
         )
     if not isinstance(label, tfds.features.ClassLabel):
         raise InputError(
             f"The data set '{name}' has no feature 'label' with one class per image, "
-            "expected an image classification set."
+            "expected an image classification set: choose another one."
         )
 
 
@@ -128,8 +135,8 @@ def _find_splits(builder, test_fraction):
     splits = builder.info.splits
     if "train" not in splits:
         raise InputError(
-            f"The data set '{builder.name}' has no split 'train'. Its splits: "
-            f"{', '.join(splits)}."
+            f"The data set '{builder.name}' has no split 'train', expected one. Its "
+            f"splits: {', '.join(splits)}. Choose another data set."
         )
     for name in TEST_SPLITS:
         if name in splits and _is_labelled(builder, name):

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from batch_checks import add_noise
 from sample_data import random_pixels
 
 from keras_atdarts.data.augmentation import Augmentation
 from keras_atdarts.data.augmentation import crop_and_flip
 from keras_atdarts.data.augmentation import cut_out
+from keras_atdarts.data.batch_slices import WHOLE
+from keras_atdarts.data.colour_jitter import jitter_colours
+from keras_atdarts.data.images import normalize
 from keras_atdarts.errors import InputError
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -111,3 +115,64 @@ def test_cutout_larger_than_the_image():
     Augmentation(cutout=5).check_images((5, 7, 1))
     with pytest.raises(InputError, match="6 pixels is larger .* 7 x 5: .* 5 or less"):
         Augmentation(cutout=6).check_images((7, 5, 1))
+
+
+def apply(augmentation, images, seed=SEED):
+    """Does what the pipeline does with a batch, of mean 0.5 and deviation 0.25."""
+    for function in augmentation.batch_functions((0.5,), (0.25,)):
+        images = function(images, seed, WHOLE)
+    return images.numpy()
+
+
+def test_order_and_streams_of_the_changes():
+    """They decide the random numbers of all runs: earlier versions had the same."""
+    images = tf.constant(random_pixels(6, 8, 8, 1))
+    crop_seed, cutout_seed, colour_seed = tf.random.split(SEED, 3)
+    strengths = {"brightness": 0.4, "contrast": 0.3, "saturation": 0, "hue": 0}
+    expected = crop_and_flip(images, crop_seed, padding=2, flip=True)
+    expected = jitter_colours(expected, colour_seed, strengths=strengths)
+    expected = normalize(expected, (0.5,), (0.25,))
+    expected = cut_out(expected, cutout_seed, side=3)
+    found = apply(Augmentation(2, True, 3, brightness=0.4, contrast=0.3), images)
+    np.testing.assert_array_equal(found, expected)
+
+
+def double(images, seed, batch_slice):
+    return 2 * images
+
+
+def test_own_functions_come_last_in_their_order():
+    images = tf.constant(random_pixels(4, 8, 8, 1))
+    plain = apply(Augmentation(), images)
+    noise, noise_doubled, doubled_noise = (
+        apply(Augmentation(extra=extra), images) - factor * plain
+        for extra, factor in (
+            ((add_noise,), 1),
+            ((add_noise, double), 2),
+            ((double, add_noise), 2),
+        )
+    )
+    np.testing.assert_allclose(noise_doubled, 2 * noise, atol=1e-5)
+    assert 0.09 < np.abs(noise).max() <= 0.1001
+    assert 0.09 < np.abs(doubled_noise).max() <= 0.1001
+
+
+def test_own_functions_draw_from_seeds_of_their_own():
+    images = tf.constant(random_pixels(4, 8, 8, 1))
+    seeds = []
+
+    def note(images, seed, batch_slice):
+        seeds.append(tuple(seed.numpy()))
+        return images
+
+    for seed in (SEED, SEED, SEED + 1):
+        apply(Augmentation(extra=(note, note)), images, seed)
+    assert seeds[:2] == seeds[2:4]
+    builtin = {tuple(seed.numpy()) for seed in tf.random.split(SEED, 3)}
+    assert len({*seeds, *builtin}) == 7
+
+
+@pytest.mark.parametrize("extra", [add_noise, [add_noise], ("flip",)])
+def test_own_functions_that_are_no_tuple_of_functions(extra):
+    with pytest.raises(InputError, match=r"write \(function,\) for one. Received: "):
+        Augmentation(extra=extra)

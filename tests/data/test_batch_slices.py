@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from batch_checks import add_noise
 from sample_data import write_image_folder
 
 from keras_atdarts.data.augmentation import Augmentation
@@ -13,7 +14,10 @@ from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.experiments.runs.loop import divide
 
 BATCH_SIZE = 8
-EVERYTHING = Augmentation(crop_padding=2, flip=True, cutout=3, brightness=0.4, hue=0.1)
+
+EVERYTHING = Augmentation(
+    crop_padding=2, flip=True, cutout=3, brightness=0.4, hue=0.1, extra=(add_noise,)
+)
 CROPPED = Augmentation(resized_crop=True, cutout=3, contrast=0.4)
 
 

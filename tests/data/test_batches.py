@@ -3,7 +3,9 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from sample_data import write_image
+from batch_checks import add_noise
+from batch_checks import assert_same
+from batch_checks import take
 from sample_data import write_image_folder
 
 from keras_atdarts.data import shuffling
@@ -16,7 +18,7 @@ from keras_atdarts.data.splits import search_split
 from keras_atdarts.errors import InputError
 
 NOTHING = Augmentation(crop_padding=0, flip=False, cutout=0)
-EVERYTHING = Augmentation(crop_padding=2, flip=True, cutout=3)
+EVERYTHING = Augmentation(crop_padding=2, flip=True, cutout=3, extra=(add_noise,))
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +37,6 @@ def dataset(folder, request):
     return dataset
 
 
-def take(batches, count):
-    return list(batches.take(count).as_numpy_iterator())
-
-
 def grey_levels(dataset, images):
     pixels = images * dataset.std + dataset.mean
     return np.rint(255 * pixels[:, 0, 0, 0]).astype(int)
@@ -48,14 +46,6 @@ def positions(dataset, images):
     """Which training images these are, by their position in the split."""
     stored = dataset.arrays("train")[0][:, 0, 0, 0].tolist()
     return [stored.index(level) for level in grey_levels(dataset, images)]
-
-
-def assert_same(batches, others):
-    for (images, labels), (other_images, other_labels) in zip(
-        batches, others, strict=True
-    ):
-        np.testing.assert_array_equal(images, other_images)
-        np.testing.assert_array_equal(labels, other_labels)
 
 
 def test_each_epoch_shows_every_image_once(dataset):
@@ -125,27 +115,6 @@ def test_first_batch_continues_a_run(dataset, monkeypatch, first):
     whole = take(training_batches(dataset, 4, EVERYTHING, seed=1), 21)
     later = training_batches(dataset, 4, EVERYTHING, seed=1, first_batch=first)
     assert_same(take(later, 21 - first), whole[first:])
-
-
-def test_blocks_passed_over_are_not_read():
-    numbers = np.arange(30)
-    examples = tf.data.Dataset.from_tensor_slices((numbers, numbers))
-    passed_over = []
-
-    def examples_after(count):
-        passed_over.append(int(count))
-        return examples.skip(count)
-
-    whole, later = (
-        shuffling.shuffled_in_blocks(
-            examples_after, 8, (3, 4), tf.constant(first, tf.int64)
-        )
-        for first in (0, 20)
-    )
-    assert passed_over == [0, 16]
-    expected = list(whole.as_numpy_iterator())
-    assert expected != sorted(expected)
-    assert list(later.as_numpy_iterator()) == expected[20:]
 
 
 def test_augmentation_differs_between_epochs(dataset):
@@ -220,80 +189,22 @@ def test_evaluation_batches_are_the_split_in_order(dataset, batch_size, sizes):
     )
 
 
-RECIPE = Augmentation(
-    crop_padding=0,
-    resized_crop=True,
-    brightness=0.4,
-    contrast=0.4,
-    saturation=0.4,
-    hue=0.2,
-)
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory):
-    """60 + 6 images that differ in size: a level in red, columns in green."""
-    root = tmp_path_factory.mktemp("photographs")
-    for label, name in enumerate("abc"):
-        for index in range(22):
-            pixels = np.zeros((20 + label, 30 + 2 * index, 3), np.uint8)
-            pixels[..., 0] = 3 * (22 * label + index)
-            pixels[..., 1] = np.linspace(0, 255, pixels.shape[1])
-            write_image(root / name / f"{index:03}.png", pixels)
-    return load_dataset(root, image_size=(16, 12))
-
-
-def test_resized_crop_shows_parts_of_every_image_once(photographs):
-    crop = Augmentation(crop_padding=0, flip=False, resized_crop=True)
-    batches = take(training_batches(photographs, 5, crop, seed=0), 24)
-    stored = np.sort(photographs.arrays("train")[0][:, 0, 0, 0])
-    widths = []
-    for epoch in (batches[:12], batches[12:]):
-        images = np.concatenate([images for images, _ in epoch])
-        pixels = 255 * (images * photographs.std + photographs.mean)
-        levels = np.rint(pixels[:, 0, 0, 0])
-        np.testing.assert_array_equal(np.sort(levels), stored)
-        labels = np.concatenate([labels for _, labels in epoch])
-        np.testing.assert_array_equal(levels // 66, labels)
-        order = np.argsort(levels)
-        widths.append((pixels[:, 8, -1, 1] - pixels[:, 8, 0, 1])[order])
-    # Parts, not the centre: their widths differ between images and between epochs.
-    assert np.std(widths[0]) > 10
-    assert np.mean(np.abs(widths[0] - widths[1])) > 10
-
-
-def test_resized_crop_is_a_function_of_seed_and_epoch(photographs):
-    whole, again, other = (
-        take(training_batches(photographs, 8, RECIPE, seed), 14) for seed in (5, 5, 6)
-    )
-    assert_same(whole, again)
-    assert any(np.any(a[0] != b[0]) for a, b in zip(whole, other, strict=True))
-    later = training_batches(photographs, 8, RECIPE, 5, first_batch=3)
-    assert_same(take(later, 11), whole[3:])
-
-
-def test_resized_crop_in_small_blocks(photographs, monkeypatch):
-    num_bytes = photographs.encoded_bytes("train")
-    monkeypatch.setattr(shuffling, "SHUFFLE_BUFFER", 7 * num_bytes)
-    crop = Augmentation(crop_padding=0, resized_crop=True)
-    batches = take(training_batches(photographs, 10, crop, seed=0), 6)
-    images = np.concatenate([images for images, _ in batches])
-    levels = np.rint(255 * (images * photographs.std + photographs.mean)[:, 0, 0, 0])
-    stored = photographs.arrays("train")[0][:, 0, 0, 0]
-    np.testing.assert_array_equal(np.sort(levels), np.sort(stored))
-    np.testing.assert_array_equal(np.sort(levels[:7]), np.sort(stored[:7]))
-    assert np.any(levels[:7] != stored[:7])
-
-
-def test_recipe_has_static_shapes(photographs):
-    images, labels = training_batches(photographs, 7, RECIPE, seed=0).element_spec
-    assert images.shape == (7, 16, 12, 3) and images.dtype == "float32"
-    assert labels.shape == (7,) and labels.dtype == "int32"
-
-
 def test_colours_of_images_without_are_refused(dataset):
     with pytest.raises(InputError, match="saturation of 0.4 needs"):
-        training_batches(dataset, 5, RECIPE, seed=0)
+        training_batches(dataset, 5, Augmentation(saturation=0.4), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("function", "received"),
+    [
+        (lambda images, *_: images[:, ::2], r"float32 of shape \(5, 4, 6, 1\)"),
+        (lambda images, *_: tf.cast(images, tf.float16), "float16 of shape"),
+    ],
+)
+def test_own_function_that_returns_something_else(dataset, function, received):
+    expected = r"float32 of shape \(5, 8, 6, 1\). Received: "
+    with pytest.raises(InputError, match=expected + received):
+        training_batches(dataset, 5, Augmentation(extra=(function,)), seed=0)
 
 
 def test_batch_larger_than_its_split(dataset):

@@ -64,6 +64,20 @@ def test_registered_dataset(name, tmp_path):
     assert len(dataset.mean) == len(dataset.std) == channels
 
 
+def test_own_dataset(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "_OPENERS", dict(datasets._OPENERS))
+
+    @datasets.register_dataset("my_letters")
+    def my_letters(request):
+        store(request.data_dir, "mnist", train=examples, test=examples)
+        return tfds.builder("mnist", data_dir=request.data_dir)
+
+    examples = [{"image": random_pixels(28, 28, 1), "label": 3}]
+    dataset = load_dataset("my_letters", tmp_path)
+    assert dataset.name == "my_letters"
+    np.testing.assert_array_equal(dataset.arrays("test")[0], [examples[0]["image"]])
+
+
 def test_registering_a_name_twice():
     with pytest.raises(ValueError, match="'mnist' is registered already"):
         datasets.register_dataset("mnist")(datasets.mnist)
