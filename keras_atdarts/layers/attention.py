@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_atdarts.kernels.reference import convolution
 from keras_atdarts.kernels.reference import mean_over_pixels
 from keras_atdarts.layers.batch_normalization import BatchNormalization
-from keras_atdarts.layers.stage import uniform_initializer
+from keras_atdarts.layers.edge_layer import uniform_initializer
 
 
 def check_reduction_ratio(reduction_ratio):

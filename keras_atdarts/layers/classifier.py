@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_atdarts.kernels.reference import mean_over_pixels
 from keras_atdarts.layers.conv_bn import ConvBN
-from keras_atdarts.layers.stage import uniform_initializer
+from keras_atdarts.layers.edge_layer import uniform_initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

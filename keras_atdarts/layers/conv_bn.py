@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from keras_atdarts.kernels.reference import convolution
 from keras_atdarts.layers.batch_normalization import BatchNormalization
-from keras_atdarts.layers.stage import check_strides
-from keras_atdarts.layers.stage import strided_shape
-from keras_atdarts.layers.stage import uniform_initializer
+from keras_atdarts.layers.edge_layer import check_strides
+from keras_atdarts.layers.edge_layer import strided_shape
+from keras_atdarts.layers.edge_layer import uniform_initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

@@ -1,104 +1,17 @@
 """The stage, of which operations and cells are made: ReLU, convolution, batch norm.
 
-Edges that leave one node of a cell read the same tensor. These layers therefore
-work on all of them at once: a weight has a leading axis of `num_edges`, and a
-result is a list with one term per edge. With `num_edges=1` they are ordinary
-layers, and the derived network uses them so.
-
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
 """
-
-import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.kernels import Reference
-from keras_atdarts.kernels import Source
-from keras_atdarts.layers.batch_normalization import BatchNormalization
-
-
-def uniform_initializer(fan_in):
-    """PyTorch's default for convolutions and dense layers, which DARTS uses."""
-    limit = 1 / math.sqrt(fan_in)
-    return keras.initializers.RandomUniform(-limit, limit)
-
-
-def strided_shape(shape, strides, filters):
-    """Returns the shape after symmetric padding and `strides`, of `filters` channels.
-
-    Args:
-        shape: `(batch, height, width, channels)`; unknown sizes are `None`.
-        strides: Integer, 1 or 2.
-        filters: Integer.
-    """
-    batch, *sizes, _ = shape
-    sizes = [None if size is None else -(-size // strides) for size in sizes]
-    return (batch, *sizes, filters)
-
-
-def check_strides(strides):
-    """Raises `ValueError` unless the strides are 1 or 2."""
-    if strides not in (1, 2):
-        raise ValueError(f"`strides` must be 1 or 2. Received: strides={strides}")
-
-
-class EdgeLayer(keras.layers.Layer):
-    """Base of layers that work on `num_edges` edges at once.
-
-    A subclass returns in `terms` the results for all edges.
-
-    Args:
-        num_edges: Integer, how many edges leave the node.
-        affine: Boolean, whether batch norms learn a scale and an offset. The
-            supernet's do not: they would rescale the alphas away.
-    """
-
-    def __init__(self, num_edges=1, affine=True, **kwargs):
-        super().__init__(**kwargs)
-        self.num_edges = num_edges
-        self.affine = affine
-
-    def add_edge_weight(self, name, shape, fan_in):
-        """Adds a weight `(num_edges, *shape)`, each edge with its own values."""
-        return self.add_weight(
-            name=name,
-            shape=(self.num_edges, *shape),
-            initializer=uniform_initializer(fan_in),
-        )
-
-    def add_batch_normalization(self, filters, num_edges=None):
-        """Returns a built batch norm of `filters` channels for the edges."""
-        layer = BatchNormalization(
-            num_edges=num_edges or self.num_edges,
-            affine=self.affine,
-            dtype=self.dtype_policy,
-        )
-        layer.build((None, None, None, filters))
-        return layer
-
-    def terms(self, source, weights=None):
-        """Returns the results on all edges that leave a node.
-
-        Args:
-            source: The node's `Source`.
-            weights: Optional tensor `(num_edges,)` that multiplies the results, in
-                the dtype of the variables: the softmaxed alphas.
-
-        Returns:
-            Sequence of `num_edges` terms, see `kernels.Reference`.
-        """
-        raise NotImplementedError
-
-    def call(self, inputs, training=None):
-        source = Source(inputs, training)
-        return source.backend.sum(self.terms(source)[:1])
-
-    def get_config(self):
-        config = super().get_config()
-        return {**config, "num_edges": self.num_edges, "affine": self.affine}
+from keras_atdarts.layers.edge_layer import EdgeLayer
+from keras_atdarts.layers.edge_layer import check_strides
+from keras_atdarts.layers.edge_layer import strided_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -149,6 +62,15 @@ class Stage(EdgeLayer):
             raise ValueError(
                 "A stage without depthwise convolution has no strides: give a "
                 f"`kernel_size`, or strides=1. Received: strides={strides}"
+            )
+        if kernel_size is not None and kernel_size % 2 == 0:
+            raise ValueError(
+                "`kernel_size` must be odd, so that the padding is symmetric. "
+                f"Received: kernel_size={kernel_size}"
+            )
+        if dilation_rate not in (1, 2):
+            raise ValueError(
+                f"`dilation_rate` must be 1 or 2. Received: {dilation_rate}"
             )
         self.filters = filters
         self.kernel_size = kernel_size

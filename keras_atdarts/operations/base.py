@@ -3,10 +3,10 @@
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.cell import FOLLOWED_BY
 from keras_atdarts.kernels import Reference
-from keras_atdarts.layers.stage import EdgeLayer
+from keras_atdarts.layers.edge_layer import EdgeLayer
+from keras_atdarts.layers.edge_layer import check_strides
+from keras_atdarts.layers.edge_layer import strided_shape
 from keras_atdarts.layers.stage import FactorizedReduce
-from keras_atdarts.layers.stage import check_strides
-from keras_atdarts.layers.stage import strided_shape
 
 _REGISTRY = {}
 

@@ -12,7 +12,7 @@ from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.kernels import Node
 from keras_atdarts.kernels import Source
-from keras_atdarts.layers.stage import strided_shape
+from keras_atdarts.layers.edge_layer import strided_shape
 from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.search.mixing import MixedAttention
 from keras_atdarts.search.mixing import MixedOperation
