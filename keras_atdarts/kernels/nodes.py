@@ -5,7 +5,7 @@ import functools
 import tensorflow as tf
 
 from keras_atdarts.kernels.choice import choose_backend
-from keras_atdarts.kernels.reference import every_second_pixel
+from keras_atdarts.kernels.convolutions import every_second_pixel
 
 
 class Source:

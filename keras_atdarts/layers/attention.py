@@ -12,8 +12,8 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels.reference import convolution
-from keras_atdarts.kernels.reference import mean_over_pixels
+from keras_atdarts.kernels.convolutions import convolution
+from keras_atdarts.kernels.convolutions import mean_over_pixels
 from keras_atdarts.layers.batch_normalization import BatchNormalization
 from keras_atdarts.layers.edge_layer import uniform_initializer
 

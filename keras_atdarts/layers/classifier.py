@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels.reference import mean_over_pixels
+from keras_atdarts.kernels.convolutions import mean_over_pixels
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.layers.edge_layer import uniform_initializer
 

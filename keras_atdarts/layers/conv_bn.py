@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels.reference import convolution
+from keras_atdarts.kernels.convolutions import convolution
 from keras_atdarts.layers.batch_normalization import BatchNormalization
 from keras_atdarts.layers.edge_layer import check_strides
 from keras_atdarts.layers.edge_layer import strided_shape

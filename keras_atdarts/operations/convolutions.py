@@ -10,7 +10,7 @@ Reference:
 import keras
 import tensorflow as tf
 
-from keras_atdarts.kernels.reference import convolution
+from keras_atdarts.kernels.convolutions import convolution
 from keras_atdarts.layers.stage import Stage
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import register_operation

@@ -4,8 +4,8 @@ from keras_atdarts.search.architect import Architect
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import MixedAttention
-from keras_atdarts.search.mixing import MixedOperation
+from keras_atdarts.search.mixed_attention import MixedAttention
+from keras_atdarts.search.mixed_operation import MixedOperation
 from keras_atdarts.search.regularizers import register_regularizer
 from keras_atdarts.search.supernet import Supernet
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
-from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing_weights import cell_edges
 
 DEVIATION = 1e-3  # Of the initial values.
 

@@ -14,11 +14,11 @@ from keras_atdarts.kernels import Node
 from keras_atdarts.kernels import Source
 from keras_atdarts.layers.edge_layer import strided_shape
 from keras_atdarts.networks.plan import input_layer
-from keras_atdarts.search.mixing import MixedAttention
-from keras_atdarts.search.mixing import MixedOperation
-from keras_atdarts.search.mixing import cell_edges
-from keras_atdarts.search.mixing import edge_weights
-from keras_atdarts.search.mixing import weights_by_source
+from keras_atdarts.search.mixed_attention import MixedAttention
+from keras_atdarts.search.mixed_operation import MixedOperation
+from keras_atdarts.search.mixing_weights import cell_edges
+from keras_atdarts.search.mixing_weights import edge_weights
+from keras_atdarts.search.mixing_weights import weights_by_source
 from keras_atdarts.search.partial_channels import check_partial_channels
 from keras_atdarts.search.partial_channels import halve
 from keras_atdarts.search.partial_channels import join_channels

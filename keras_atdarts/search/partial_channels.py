@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.kernels.constants import constant
-from keras_atdarts.kernels.reference import every_second_pixel
-from keras_atdarts.kernels.reference import pointwise_convolution
+from keras_atdarts.kernels.convolutions import every_second_pixel
+from keras_atdarts.kernels.convolutions import pointwise_convolution
 
 
 def check_partial_channels(filters, partial_channels):

@@ -17,7 +17,7 @@ from keras_atdarts.kernels import Reference
 from keras_atdarts.kernels import Synchronized
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing_weights import cell_edges
 
 BACKENDS = {"native": Native, "joined": Joined, "synchronized": Synchronized}
 all_backends = pytest.mark.parametrize(

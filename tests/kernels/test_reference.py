@@ -9,6 +9,7 @@ from numbers_checks import differentiated
 from numbers_checks import numbers
 
 from keras_atdarts.kernels import Reference
+from keras_atdarts.kernels import convolutions
 from keras_atdarts.kernels import reference
 
 both_strides = pytest.mark.parametrize("strides", [1, 2])
@@ -60,7 +61,7 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
         dilation_rate,
     )
     unknown = tf.function(
-        lambda x, kernel: reference.depthwise_convolution(
+        lambda x, kernel: convolutions.depthwise_convolution(
             x, kernel, strides, dilation_rate
         ),
         input_signature=[
@@ -68,7 +69,7 @@ def test_depthwise_convolution(size, strides, kernel_size, dilation_rate):
             tf.TensorSpec(kernel.shape, tf.float64),
         ],
     )
-    result = reference.depthwise_convolution(
+    result = convolutions.depthwise_convolution(
         tf.constant(x), tf.constant(kernel), strides, dilation_rate
     )
     np.testing.assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
@@ -81,7 +82,7 @@ def test_convolution(size, strides):
     x = random_images((2, *size, 3), "float64")
     kernel = random_images((3, 3, 3, 4), "float64")
     expected = slide(x, lambda w: np.einsum("bhwc,hwcf->bf", w, kernel), 3, strides)
-    result = reference.convolution(x, tf.constant(kernel), strides)
+    result = convolutions.convolution(x, tf.constant(kernel), strides)
     np.testing.assert_allclose(result, expected)
 
 
@@ -91,15 +92,15 @@ def test_pointwise_convolution(size):
     kernel = random_images((3, 4), "float64")
     expected = np.einsum("bhwc,cf->bhwf", x, kernel)
     unknown = tf.function(
-        reference.pointwise_convolution,
+        convolutions.pointwise_convolution,
         input_signature=[
             tf.TensorSpec((None, None, None, 3), tf.float64),
             tf.TensorSpec((3, 4), tf.float64),
         ],
     )
     for convolve in (
-        reference.pointwise_convolution,
-        reference.fusible_pointwise_convolution,
+        convolutions.pointwise_convolution,
+        convolutions.fusible_pointwise_convolution,
         unknown,
     ):
         result = convolve(tf.constant(x), tf.constant(kernel))
@@ -124,7 +125,7 @@ def test_pools(size, strides):
 @pytest.mark.parametrize("known", [True, False])
 def test_every_second_pixel(size, known):
     x = random_images((2, *size, 3))
-    split = reference.every_second_pixel
+    split = convolutions.every_second_pixel
     if not known:
         split = tf.function(
             split, input_signature=[tf.TensorSpec((None, None, None, 3))]

@@ -12,10 +12,10 @@ from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import place_attention
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import MixedAttention
-from keras_atdarts.search.mixing import MixedOperation
-from keras_atdarts.search.mixing import cell_edges
-from keras_atdarts.search.mixing import weights_by_source
+from keras_atdarts.search.mixed_attention import MixedAttention
+from keras_atdarts.search.mixed_operation import MixedOperation
+from keras_atdarts.search.mixing_weights import cell_edges
+from keras_atdarts.search.mixing_weights import weights_by_source
 
 OPERATIONS = SEARCH_SPACES["at_darts"]
 NUM_EDGES = 14

@@ -21,7 +21,7 @@ from keras_atdarts.operations import operation_names
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.partial_channels import join_channels
 from keras_atdarts.search.partial_channels import split_channels
 from keras_atdarts.search.supernet import Supernet

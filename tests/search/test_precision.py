@@ -18,8 +18,8 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.inference import in_float32
 from keras_atdarts.operations import operation_names
-from keras_atdarts.search.mixing import MixedOperation
-from keras_atdarts.search.mixing import weights_by_source
+from keras_atdarts.search.mixed_operation import MixedOperation
+from keras_atdarts.search.mixing_weights import weights_by_source
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
 

@@ -10,7 +10,7 @@ from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.architect import FirstOrder
-from keras_atdarts.search.mixing import cell_edges
+from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
