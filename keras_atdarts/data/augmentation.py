@@ -12,8 +12,8 @@ from keras_atdarts.data.cropping import decode_random_part
 from keras_atdarts.data.images import normalize
 from keras_atdarts.errors import InputError
 
-# The streams 0 to 2 are in use below.
-FIRST_STREAM_OF_EXTRA = 3
+# Those before it are for the changes of this package.
+FIRST_STREAM_OF_EXTRA = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +124,9 @@ class Augmentation:
     def batch_functions(self, mean, std):
         """Returns the functions that change a batch, in their order.
 
-        A change of your own is one more line here. Its number says from which stream
-        of random numbers it draws: take a new one, and the other changes remain as
-        they were.
+        A further change is one more line here. The number in it is that of a stream
+        of random numbers. With a new number, the other changes draw what they drew
+        before.
 
         Args:
             mean: Sequence of floats, as in `normalize`.

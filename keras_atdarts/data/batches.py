@@ -167,14 +167,6 @@ def _endless_batches(
             batch_slice,
             augmentation.random_decoder(dataset.image_shape),
         )
-    first_epoch, first_step = divmod(first_batch, steps)
-
-    def rest_of_epoch(epoch):
-        step = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
-        return epoch_batches(epoch, step * batch_size)
-
-    batches = tf.data.Dataset.counter(first_epoch).flat_map(rest_of_epoch)
-    batches = batches.enumerate(first_batch)
     # Here, because this measures the mean, which it must not do inside `augment`.
     functions = augmentation.batch_functions(dataset.mean, dataset.std)
 
@@ -185,10 +177,23 @@ def _endless_batches(
             images = function(images, batch_seed, batch_slice)
         return images, labels
 
+    batches = _all_epochs(epoch_batches, batch_size, steps, first_batch)
+    batches = batches.enumerate(first_batch)
     batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     shape = (batch_slice.size(batch_size), *dataset.image_shape)
     _check_images(batches.element_spec[0], tf.TensorSpec(shape, tf.float32))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _all_epochs(epoch_batches, batch_size, steps, first_batch):
+    """Returns the batches of all epochs in a row, from `first_batch` on."""
+    first_epoch, first_step = divmod(first_batch, steps)
+
+    def rest_of_epoch(epoch):
+        step = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+        return epoch_batches(epoch, step * batch_size)
+
+    return tf.data.Dataset.counter(first_epoch).flat_map(rest_of_epoch)
 
 
 def _check_images(received, expected):

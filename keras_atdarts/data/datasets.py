@@ -199,8 +199,8 @@ def _not_available(name, reason):
     )
     return InputError(
         f"The data set '{name}' is not prepared and cannot be downloaded: "
-        f"{reason}. Set --data-dir to a TFDS directory that has it{idx_hint}, or run "
-        "where there is a network."
+        f"{reason}. Set data_dir (--data-dir) to a TFDS directory that has it"
+        f"{idx_hint}, or run where there is a network."
     )
 
 

@@ -125,7 +125,7 @@ def _image_shape(name, builder, image_size):
     if height is None or width is None:
         raise InputError(
             f"The images of '{name}' differ in size: give the size to resize them to, "
-            "--image-size HEIGHT WIDTH."
+            "as image_size or as --image-size HEIGHT WIDTH."
         )
     return int(height), int(width), int(channels)
 
