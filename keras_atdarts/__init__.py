@@ -54,6 +54,7 @@ _ROOM_OF = {
     "plot_genotype": "genotypes",
     "published_genotypes": "genotypes",
     "random_genotypes": "genotypes",
+    "register_dataset": "data",
     "register_operation": "operations",
     "register_regularizer": "search",
     "search_batches": "data",
