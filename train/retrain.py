@@ -47,7 +47,6 @@ from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
-from keras_atdarts.training.callbacks import DropPathSchedule
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head
@@ -55,6 +54,7 @@ from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.evaluation import evaluate
 from keras_atdarts.operations import operation_names
 from keras_atdarts.training.accumulation import AccumulatingNetwork
+from keras_atdarts.training.callbacks import DropPathSchedule
 from keras_atdarts.training.losses import SmoothedCrossentropy
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import EpochCosineDecay

@@ -3,13 +3,13 @@
 import keras
 import tensorflow as tf
 
-from keras_atdarts.genotypes.statistics import count_operation
-from keras_atdarts.genotypes.alphas import alphas_to_dict
-from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.genotypes.genotype import source_name
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.resources import Resources
+from keras_atdarts.genotypes.alphas import alphas_to_dict
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import source_name
+from keras_atdarts.genotypes.statistics import count_operation
 
 
 def record_callbacks(run):

@@ -5,10 +5,10 @@ import re
 from typing import NamedTuple
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.genotype import published_genotypes
 
 FEWEST = 2
 

@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
-from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import remove
+from keras_atdarts.genotypes.genotype import Genotype
 
 
 def drop_epochs_from(run, epoch):

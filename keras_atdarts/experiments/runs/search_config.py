@@ -6,9 +6,7 @@ states only what it changes.
 
 import dataclasses
 
-from keras_atdarts.search.partial_channels import check_partial_channels
 from keras_atdarts.errors import InputError
-from keras_atdarts.operations import ATTENTION_PLACEMENTS
 from keras_atdarts.experiments.runs.settings import number
 from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import optional
@@ -24,6 +22,8 @@ from keras_atdarts.experiments.runs.training_config import WEIGHTS
 from keras_atdarts.experiments.runs.training_config import TrainingConfig
 from keras_atdarts.experiments.runs.training_config import check_falling
 from keras_atdarts.experiments.runs.words import flag_name
+from keras_atdarts.operations import ATTENTION_PLACEMENTS
+from keras_atdarts.search.partial_channels import check_partial_channels
 
 SEARCH_PRESETS = {
     # python train/search.py

@@ -4,9 +4,9 @@ import math
 import statistics
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.genotype import Genotype
 
 
 class Selection:

@@ -6,7 +6,6 @@ import pathlib
 import sys
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.checkpoints import Checkpoints
 from keras_atdarts.experiments.runs.fitting import Checkpointing
@@ -17,6 +16,7 @@ from keras_atdarts.experiments.runs.training_state import TrainingState
 from keras_atdarts.experiments.runs.words import flag_name
 from keras_atdarts.experiments.runs.words import flag_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.genotype import Genotype
 
 # Where the data lie may change on the way; that they are the same is checked. All
 # other settings decide the result, the number of devices too: each has batch norm

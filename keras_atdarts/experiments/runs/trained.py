@@ -9,8 +9,8 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.evaluation import evaluate
+from keras_atdarts.networks.inference import in_float32
 from keras_atdarts.networks.multiply_adds import count_multiply_adds
-from keras_atdarts.networks.precision import in_float32
 
 NEEDED_FILES = (workdir.CONFIG, workdir.GENOTYPE, workdir.NETWORK)
 
