@@ -83,10 +83,10 @@ def test_search_of_two_workers_is_that_of_two_devices(images, tmp_path):
     assert epochs[0]["alphas"] != epochs[1]["alphas"]  # After the warm-up.
     for epoch, expected in zip(epochs, others, strict=True):
         assert epoch["genotype"] == expected["genotype"]
-        for cell, edges in expected["alphas"].items():
-            for edge, alphas in edges.items():
-                found = epoch["alphas"][cell][edge]
-                assert found == pytest.approx(alphas, rel=1e-3, abs=1e-6)
+        for cell, alphas in expected["alphas"].items():
+            for edge, of_edge in alphas["operations"].items():
+                found = epoch["alphas"][cell]["operations"][edge]
+                assert found == pytest.approx(of_edge, rel=1e-3, abs=1e-6)
     assert Genotype.load(two / workdir.GENOTYPE) == Genotype.load(
         one / workdir.GENOTYPE
     )
