@@ -17,6 +17,7 @@ import tensorflow as tf
 import workloads
 
 from keras_atdarts.experiments.runs import runtime
+from keras_atdarts.kernels import machine
 
 NUM_DEVICES = 2
 
@@ -26,7 +27,7 @@ def main():
     flags.add_supernet_flags(parser, operations=("at_darts",))
     arguments = parser.parse_args()
     runtime.prepare_runtime()
-    strategy = runtime.make_strategy(NUM_DEVICES)
+    strategy = machine.make_strategy(NUM_DEVICES)
     with strategy.scope():
         supernet = workloads.make_supernet(arguments)
     started = time.perf_counter()

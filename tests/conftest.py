@@ -4,7 +4,7 @@ import keras
 import pytest
 from tensorflow.python.framework.config import disable_op_determinism
 
-from keras_atdarts.experiments.runs.runtime import divide_cpu
+from keras_atdarts.kernels.machine import divide_cpu
 
 # Before TensorFlow runs anything: the tests of several devices need them.
 divide_cpu(4)

@@ -21,8 +21,6 @@ import pathlib
 import shlex
 import sys
 
-import tensorflow as tf
-
 from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs.flags import script_parser
@@ -50,6 +48,7 @@ from keras_atdarts.experiments.study.tables import describe_study
 from keras_atdarts.experiments.study.tables import show_accuracy
 from keras_atdarts.experiments.study.tables import show_unfinished
 from keras_atdarts.experiments.study.units import study_units
+from keras_atdarts.kernels.machine import hide_gpus
 
 EXIT_UNFINISHED = 1
 
@@ -97,9 +96,7 @@ def check_data(description):
 
     Where they have to be downloaded, several runs would do it at the same time.
     """
-    # The memory of GPUs is for the runs. TensorFlow raises where it runs already.
-    with contextlib.suppress(RuntimeError):
-        tf.config.set_visible_devices([], "GPU")
+    hide_gpus()  # Their memory is for the runs.
     config = description.retrain
     load_dataset(
         config.dataset,

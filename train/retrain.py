@@ -34,7 +34,6 @@ from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.runtime import fix_randomness
-from keras_atdarts.experiments.runs.runtime import note_missing_kernels
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.runtime import set_precision
 from keras_atdarts.experiments.runs.script import command_line
@@ -46,6 +45,7 @@ from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.kernels.machine import note_missing_kernels
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells

@@ -38,7 +38,6 @@ from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
 from keras_atdarts.experiments.runs.runtime import fix_randomness
-from keras_atdarts.experiments.runs.runtime import note_missing_kernels
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.runtime import set_precision
 from keras_atdarts.experiments.runs.script import command_line
@@ -54,6 +53,7 @@ from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
+from keras_atdarts.kernels.machine import note_missing_kernels
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names

@@ -9,8 +9,8 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.checkpoints import Checkpoint
 from keras_atdarts.experiments.runs.checkpoints import Checkpoints
 from keras_atdarts.experiments.runs.fitting import parts_of_training
-from keras_atdarts.experiments.runs.runtime import make_strategy
 from keras_atdarts.experiments.runs.training_state import TrainingState
+from keras_atdarts.kernels.machine import make_strategy
 from keras_atdarts.layers.drop_path import DropPath
 from keras_atdarts.training.optimizers import Adam
 

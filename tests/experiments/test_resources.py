@@ -14,6 +14,7 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.records import drop_epochs_from
 from keras_atdarts.experiments.runs.resources import Resources
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.kernels import machine
 
 
 class Wait(keras.callbacks.Callback):
@@ -77,4 +78,4 @@ def test_memory_of_gpus_is_summed(monkeypatch):
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: ["a", "b"])
     peaks = {"GPU:0": {"peak": 3}, "GPU:1": {"peak": 4}}
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", peaks.get)
-    assert resources.peak_gpu_memory() == 7
+    assert machine.peak_gpu_memory() == 7

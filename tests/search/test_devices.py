@@ -15,6 +15,7 @@ from layer_checks import random_images
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import runtime
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.kernels import machine
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.supernet import Supernet
@@ -75,7 +76,7 @@ def compare_steps(order, num_devices):
 def take_steps(num_devices, order):
     """Returns the metrics and the variables after each of two steps, in float64."""
     keras.utils.set_random_seed(0)
-    with runtime.make_strategy(num_devices).scope():
+    with machine.make_strategy(num_devices).scope():
         operations = ("none", "dil_conv_3x3", "spatial_attention")
         supernet = Supernet(3, 4, 3, operations, num_nodes=1, dtype="float64")
         supernet.build((None, 8, 8, 1))
@@ -138,7 +139,7 @@ def test_four_replicas_stay_the_same_bits():
 
 def train_and_compare_copies():
     """Replicas see different images: gradients and moving statistics are shared."""
-    with runtime.make_strategy(NUM_DEVICES).scope():
+    with machine.make_strategy(NUM_DEVICES).scope():
         operations = ("skip_connect", "sep_conv_3x3")
         supernet = Supernet(
             3, filters=4, num_cells=3, operations=operations, num_nodes=1
@@ -180,10 +181,10 @@ def test_unusable_devices_are_refused():
         SearchConfig(batch_size=50, devices=4)
     tf.zeros(())  # TensorFlow runs now, on the four devices of the tests.
     with pytest.raises(InputError, match="runs already"):
-        runtime.make_strategy(5)
+        machine.make_strategy(5)
 
 
 def test_more_devices_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * 2)
     with pytest.raises(InputError, match="There are 2 GPUs; received 4 devices"):
-        runtime.make_strategy(4)
+        machine.make_strategy(4)

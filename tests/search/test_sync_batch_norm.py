@@ -7,8 +7,8 @@ import tensorflow as tf
 from layer_checks import random_images
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import runtime
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.kernels import machine
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
@@ -36,7 +36,7 @@ def trained(devices, architect, synchronized=True, recompute=False):
     """Returns the supernet after one step, in float64."""
     keras.utils.set_random_seed(0)
     operations = ("none", "skip_connect", "max_pool_3x3", "dil_conv_3x3")
-    with runtime.make_strategy(devices).scope():
+    with machine.make_strategy(devices).scope():
         supernet = Supernet(3, 2, 3, operations, num_nodes=1, dtype="float64")
         supernet.build((None, 8, 8, 1))
         optimizer = SGD(0.1, 0.9, clip_norm=0.05)

@@ -10,14 +10,13 @@ from layer_checks import random_images
 from numbers_checks import needs_library
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import runtime
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.training.callbacks import drop_path_layers
+from keras_atdarts.kernels import machine
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head
@@ -25,6 +24,7 @@ from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.accumulation import AccumulatingNetwork
+from keras_atdarts.training.callbacks import drop_path_layers
 from keras_atdarts.training.optimizers import SGD
 
 OPERATIONS = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
@@ -48,7 +48,7 @@ def without_graph_optimizer():
 def make_supernet(devices=1, **options):
     """Returns a small supernet in float64, on whose gradients the clipping bites."""
     keras.utils.set_random_seed(0)
-    with runtime.make_strategy(devices).scope():
+    with machine.make_strategy(devices).scope():
         supernet = Supernet(
             3,
             filters=2,
@@ -177,7 +177,7 @@ def retrained(devices=1, recompute=False, parts=1, copies=1):
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("float64")
     try:
-        with runtime.make_strategy(devices).scope():
+        with machine.make_strategy(devices).scope():
             network = prepared(recompute, parts, drop_path=copies == 1)
         images, labels = batch(copies)
         labels = {"logits": labels, "auxiliary": labels}

@@ -5,9 +5,9 @@ import resource
 import time
 
 import keras
-import tensorflow as tf
 
 from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.kernels.machine import peak_gpu_memory
 
 COLUMNS = ("epoch", "seconds", "peak_memory", "peak_gpu_memory")
 
@@ -51,10 +51,3 @@ def peak_main_memory():
                 return int(line.split()[1]) * 1024
     # In kilobytes, on Linux those of the process that started this one too.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def peak_gpu_memory():
-    """Returns the most bytes that TensorFlow has held so far, summed over GPUs."""
-    gpus = range(len(tf.config.list_logical_devices("GPU")))
-    of_each = (tf.config.experimental.get_memory_info(f"GPU:{gpu}") for gpu in gpus)
-    return sum(memory["peak"] for memory in of_each)

@@ -11,10 +11,10 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.cluster import read_cluster
 from keras_atdarts.experiments.runs.meeting import meet
 from keras_atdarts.experiments.runs.provenance import library_versions
-from keras_atdarts.experiments.runs.runtime import choose_gpus
-from keras_atdarts.experiments.runs.runtime import make_strategy
 from keras_atdarts.experiments.runs.script import WorkerLost
 from keras_atdarts.experiments.runs.training_config import check_divisible
+from keras_atdarts.kernels.machine import choose_gpus
+from keras_atdarts.kernels.machine import make_strategy
 
 PATIENCE = 60  # Seconds in which a file must reach all machines.
 RETRY = 0.2
