@@ -11,18 +11,19 @@ A directory of a search stands for the genotype that it found, that of a random
 search for all that it drew. Presets are those of retrain.py with fewer epochs.
 """
 
-import dataclasses
 import pathlib
 import subprocess
 import sys
 
-from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.candidates import read_candidates
+from keras_atdarts.experiments.runs.flags import add_run_flags
 from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
+from keras_atdarts.experiments.runs.flags import setting_words
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.script import EXIT_BAD_INPUT
 from keras_atdarts.experiments.runs.script import EXIT_INTERRUPTED
 from keras_atdarts.experiments.runs.script import command_line
@@ -31,23 +32,20 @@ from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.selection import Selection
 from keras_atdarts.experiments.runs.selection import describe_selection
 from keras_atdarts.experiments.runs.selection_config import SelectionConfig
-from keras_atdarts.experiments.runs.start import check_same_data
-from keras_atdarts.experiments.runs.start import check_same_settings
-from keras_atdarts.experiments.runs.start import existing_run
-from keras_atdarts.experiments.runs.start import warn_of_other_versions
-from keras_atdarts.experiments.runs.words import flag_words
-from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.experiments.runs.start import Start
+from keras_atdarts.experiments.runs.training_config import load_dataset_of
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.operations import operation_names
 
 # What of a choice the retraining of the best takes over.
-FOR_RETRAINING = ("dataset", "data_dir", "image_size", "batch_size")
+FOR_RETRAINING = ("dataset", "data_dir", "image_size", "batch_size", "imports")
 RETRAIN = pathlib.Path(__file__).with_name("retrain.py")
 
 
 def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(SelectionConfig, arguments)
+    load_imports(config.imports)
     refuse_workers("A choice trains one network after another")
     candidates = read_candidates(arguments.genotypes, operation_names())
     selection = begin(arguments, config, candidates)
@@ -67,55 +65,19 @@ def parse_arguments(argv):
         metavar="GENOTYPE",
         help="directory of a search, file of a genotype, or name of a published one",
     )
-    parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory to write to"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the choice that is in the directory",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the choice in the directory; all settings but --data-dir "
-        "must be those it began with",
-    )
+    add_run_flags(parser)
     return parser.parse_args(argv)
 
 
 def begin(arguments, config, candidates):
     """Returns the `Selection`, written or, with `--resume`, checked."""
-    path = arguments.workdir
-    if arguments.resume and arguments.overwrite:
-        raise InputError(
-            "--resume goes on with a choice and --overwrite removes it: give one."
-        )
+    start = Start(arguments, config)
+    selection = Selection(start.run, config, candidates)
     if arguments.resume:
-        selection = Selection(existing_run(path), config, candidates)
-        check_same_settings(selection.run, config)
-        warn_of_other_versions(selection.run)
         selection.check_same()
-        check_same_data(selection.run, describe_data(config))
-    else:
-        RunDirectory.check(path, arguments.overwrite)
-        description = describe_data(config)
-        run = RunDirectory.create(path, arguments.overwrite)
-        run.write_config(config, description)
-        selection = Selection(run, config, candidates)
+    start.begin(load_dataset_of(config).description())
     selection.write_candidates()
     return selection
-
-
-def describe_data(config):
-    """Returns the description of the data that all trainings read."""
-    dataset = load_dataset(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        central_fraction=config.central_fraction,
-    )
-    return dataset.description()
 
 
 def train(selection, candidate, number):
@@ -155,16 +117,12 @@ def run_process(command):
 
 def training_words(selection, candidate, number):
     """Returns the words that follow retrain.py for one training."""
-    config = selection.config.of_training(number)
-    words = [
-        word
-        for field in dataclasses.fields(config)
-        if config.counts(field.name)
-        for word in flag_words(field.name, getattr(config, field.name))
-    ]
     run = selection.training(candidate, number)
-    paths = ["--genotype", selection.genotype_path(candidate), "--workdir", run.path]
-    return [*words, *map(str, paths)]
+    return [
+        *setting_words(selection.config.of_training(number)),
+        *("--genotype", str(selection.genotype_path(candidate))),
+        *("--workdir", str(run.path)),
+    ]
 
 
 def interruption(selection):

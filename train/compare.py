@@ -21,12 +21,14 @@ import pathlib
 import shlex
 import sys
 
-from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.experiments.runs import atomic
+from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
+from keras_atdarts.experiments.runs.training_config import load_dataset_of
 from keras_atdarts.experiments.runs.workdir import saying_where
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.experiments.study import directory as places
@@ -81,9 +83,7 @@ def main(argv=None):
 def parse_arguments(argv):
     """Returns the flags; those that cannot go together are refused."""
     parser = script_parser(__doc__)
-    parser.add_argument(
-        "--workdir", required=True, metavar="DIR", help="directory of the study"
-    )
+    add_directory_flag(parser, "--workdir", "directory of the study")
     add_description_flags(parser.add_argument_group("what is compared"))
     add_execution_flags(parser.add_argument_group("how it is carried out"))
     arguments = parser.parse_args(argv)
@@ -97,13 +97,8 @@ def check_data(description):
     Where they have to be downloaded, several runs would do it at the same time.
     """
     hide_gpus()  # Their memory is for the runs.
-    config = description.retrain
-    load_dataset(
-        config.dataset,
-        config.data_dir,
-        config.image_size,
-        central_fraction=config.central_fraction,
-    )
+    load_imports(description.retrain.imports)  # Data sets may be the user's.
+    load_dataset_of(description.retrain)
 
 
 def carry_out(units, arguments, directory):

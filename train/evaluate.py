@@ -8,13 +8,16 @@ multiply-adds, and writes them to evaluation.json in the run's directory.
 
 import sys
 
-from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import add_directory_flag
+from keras_atdarts.experiments.runs.flags import add_import_flag
+from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import script_parser
-from keras_atdarts.experiments.runs.report import describe_evaluation
+from keras_atdarts.experiments.runs.imports import import_words
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.experiments.runs.trained import describe_evaluation
 from keras_atdarts.experiments.runs.trained import evaluate_network
 from keras_atdarts.experiments.runs.trained import load_dataset_of_run
 from keras_atdarts.experiments.runs.trained import load_network
@@ -24,22 +27,13 @@ from keras_atdarts.experiments.runs.workdir import EVALUATION
 
 def main(argv=None):
     parser = script_parser(__doc__)
-    parser.add_argument(
-        "--workdir",
-        required=True,
-        metavar="DIR",
-        help="directory that retrain.py wrote",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=positive_number,
-        default=100,
-        metavar="N",
-        help="images classified at a time; does not change the result (100)",
-    )
+    add_directory_flag(parser, "--workdir", "directory that retrain.py wrote")
+    meaning = "images classified at a time; does not change the result"
+    add_number_flag(parser, "--batch-size", 100, meaning)
+    add_import_flag(parser)
     arguments = parser.parse_args(argv)
     prepare_runtime()
-    run = open_trained_run(arguments.workdir)
+    run = open_trained_run(arguments.workdir, arguments.imports)
     config, description = run.read_config(RetrainConfig)
     dataset = load_dataset_of_run(config, description)
     result = evaluate_network(load_network(run), dataset, arguments.batch_size)
@@ -48,7 +42,8 @@ def main(argv=None):
     print(f"\nWritten to {run.file(EVALUATION)}")
     output = f"saved_models/{run.path.resolve().name}"
     words = ("--workdir", run.path, "--output", output)
-    print(f"Next: {command_line('export.py', *words)}")
+    imports = import_words(arguments.imports)
+    print(f"Next: {command_line('export.py', *words, *imports)}")
 
 
 if __name__ == "__main__":

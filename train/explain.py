@@ -31,7 +31,9 @@ from keras_atdarts.experiments.explanations.page import explanation_page
 from keras_atdarts.experiments.reports.notices import WORDS
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import add_directory_flag
+from keras_atdarts.experiments.runs.flags import add_import_flag
+from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import script_parser
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.script import run_script
@@ -72,20 +74,9 @@ def parse_arguments(argv):
     parser.add_argument(
         "images", nargs="*", metavar="IMAGE", help="image files, or folders of them"
     )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="where to write (explanation, in the directory of the run; needed for a "
-        "SavedModel)",
-    )
-    parser.add_argument(
-        "--count",
-        type=positive_number,
-        default=8,
-        metavar="N",
-        help="test images to show where none are named (8)",
-    )
+    meaning = "where to write (explanation, in the directory of the run; needed for a "
+    add_directory_flag(parser, "--output", f"{meaning}SavedModel)", default=None)
+    add_number_flag(parser, "--count", 8, "test images to show where none are named")
     parser.add_argument(
         "--worth",
         action=argparse.BooleanOptionalAction,
@@ -93,20 +84,11 @@ def parse_arguments(argv):
         help="measure on test images what attention is worth; --no-worth looks at "
         "images only, and with images of your own needs no data set (--worth)",
     )
-    parser.add_argument(
-        "--examples",
-        type=positive_number,
-        default=2000,
-        metavar="N",
-        help="test images, drawn by chance, on which that is measured (2000)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=positive_number,
-        default=100,
-        metavar="N",
-        help="images of them classified at a time; does not change the result (100)",
-    )
+    meaning = "test images, drawn by chance, on which that is measured"
+    add_number_flag(parser, "--examples", 2000, meaning)
+    meaning = "images of them classified at a time; does not change the result"
+    add_number_flag(parser, "--batch-size", 100, meaning)
+    add_import_flag(parser)
     return parser.parse_args(argv)
 
 
@@ -119,14 +101,14 @@ def saved_model_numbers(arguments):
     if arguments.output is None:
         raise InputError("Give --output a directory to write the explanation to.")
     served = load_served_model(arguments.model)
-    make_folder(arguments.output)
+    workdir.make_folder(arguments.output)
     numbers = explain_saved_model(served, arguments.images, arguments.output)
     return numbers, arguments.output
 
 
 def run_numbers(arguments):
     """Returns the explanation of a retraining, and where it is written."""
-    trained = TrainedRun(open_trained_run(arguments.model))
+    trained = TrainedRun(open_trained_run(arguments.model, arguments.imports))
     measures = arguments.worth and bool(trained.gates)
     if measures or not arguments.images:
         open_dataset(trained)
@@ -135,7 +117,7 @@ def run_numbers(arguments):
     else:
         images = trained.choose_images(arguments.count)
     folder = arguments.output or trained.run.file(workdir.EXPLANATION)
-    make_folder(folder)
+    workdir.make_folder(folder)
     numbers = {"notices": trained.notices(), **look_at(trained, images, folder)}
     if measures:
         print(
@@ -168,12 +150,6 @@ def with_progress_bar(batches, num_images):
     for images, labels in batches:
         yield images, labels
         bar.add(len(labels))
-
-
-def make_folder(folder):
-    """Makes the directory that is written to, if need be."""
-    with workdir.saying_where(folder):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 def describe_worth(worth):

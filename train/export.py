@@ -9,6 +9,8 @@ and compared with the network before it is put in place.
 
 import sys
 
+from keras_atdarts.experiments.runs.flags import add_directory_flag
+from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import script_parser
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
@@ -23,23 +25,17 @@ from keras_atdarts.networks.export import export_saved_model
 
 def main(argv=None):
     parser = script_parser(__doc__)
-    parser.add_argument(
-        "--workdir",
-        required=True,
-        metavar="DIR",
-        help="directory that retrain.py wrote",
-    )
-    parser.add_argument(
-        "--output", required=True, metavar="DIR", help="where to write the SavedModel"
-    )
+    add_directory_flag(parser, "--workdir", "directory that retrain.py wrote")
+    add_directory_flag(parser, "--output", "where to write the SavedModel")
     parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace the SavedModel that is already there",
     )
+    add_import_flag(parser)
     arguments = parser.parse_args(argv)
     prepare_runtime()
-    run = open_trained_run(arguments.workdir)
+    run = open_trained_run(arguments.workdir, arguments.imports)
     _, dataset = run.read_config(RetrainConfig)
     export_saved_model(
         load_network(run),

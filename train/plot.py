@@ -14,8 +14,12 @@ import sys
 import keras
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.flags import add_directory_flag
+from keras_atdarts.experiments.runs.flags import add_import_flag
+from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import positive_number
 from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.genotypes.drawing import FORMATS
 from keras_atdarts.genotypes.drawing import check_format
@@ -30,6 +34,7 @@ from keras_atdarts.operations import operation_names
 
 def main(argv=None):
     arguments = parse_arguments(argv)
+    load_imports(arguments.imports)
     genotype = Genotype.load(arguments.genotype, operation_names())
     network = None
     if arguments.network:
@@ -61,12 +66,8 @@ def parse_arguments(argv):
         help="genotype.json of a search, or a published genotype: "
         f"{', '.join(published_genotypes())}",
     )
-    parser.add_argument(
-        "--output",
-        default="cells",
-        metavar="DIR",
-        help="where to write normal.dot, reduction.dot and the pictures (cells)",
-    )
+    meaning = "where to write normal.dot, reduction.dot and the pictures (cells)"
+    add_directory_flag(parser, "--output", meaning, default="cells")
     parser.add_argument(
         "--format",
         nargs="+",
@@ -74,6 +75,7 @@ def parse_arguments(argv):
         default=["png"],
         help="formats of the pictures of the cells (png)",
     )
+    add_import_flag(parser, "none")
     add_network_flags(
         parser.add_argument_group("the network built of the cells, with --network")
     )
@@ -101,13 +103,7 @@ def add_network_flags(group):
         ("--filters", 36, "channels of a node in its first cells"),
         ("--num-cells", 8, "number of cells, of which two are reduction cells"),
     ):
-        group.add_argument(
-            flag,
-            type=positive_number,
-            default=default,
-            metavar="N",
-            help=f"{meaning} ({default})",
-        )
+        add_number_flag(group, flag, default, meaning)
     group.add_argument(
         "--stem",
         choices=tuple(STEMS),

@@ -11,9 +11,9 @@ there is.
 """
 
 import argparse
-import pathlib
 import sys
 
+from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.reports.cell_pictures import GRAPHVIZ_HINT
 from keras_atdarts.experiments.reports.cell_pictures import is_drawable
 from keras_atdarts.experiments.reports.judgement import judge
@@ -26,8 +26,11 @@ from keras_atdarts.experiments.reports.search_page import search_page
 from keras_atdarts.experiments.reports.training_page import training_page
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.flags import add_directory_flag
+from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import script_parser
+from keras_atdarts.experiments.runs.imports import load_imports
+from keras_atdarts.experiments.runs.imports import recorded_imports
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.script import run_script
 
@@ -36,9 +39,10 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     record = read_record(arguments.run)
     folder = arguments.output or record.run.path
-    with workdir.saying_where(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    workdir.make_folder(folder)
+    unknown = load_or_note(record)
     numbers = report_numbers(record)
+    numbers["notices"] += unknown
     if not is_drawable():
         numbers["notices"].append(note(GRAPHVIZ_HINT))
     if record.kind == RETRAINING:
@@ -58,18 +62,23 @@ def main(argv=None):
     print(f"Its numbers: {folder / workdir.REPORT}")
 
 
+def load_or_note(record):
+    """Loads the user's code of a run; returns a list with a notice where it cannot."""
+    try:
+        load_imports(recorded_imports(record.run.path))
+    except InputError as error:
+        return [note(f"The report does without code of the run. {error}")]
+    return []
+
+
 def parse_arguments(argv):
     """Returns the flags."""
     parser = script_parser(__doc__)
     parser.add_argument(
         "run", metavar="RUN", help="directory that search.py or retrain.py wrote"
     )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        metavar="DIR",
-        help="where to write report.html and report.json (the directory of the run)",
-    )
+    meaning = "where to write report.html and report.json (the directory of the run)"
+    add_directory_flag(parser, "--output", meaning, default=None)
     parser.add_argument(
         "--classify",
         action=argparse.BooleanOptionalAction,
@@ -78,13 +87,8 @@ def parse_arguments(argv):
         "matrix and the worst-classified images; --no-classify takes what "
         "evaluate.py has written (--classify)",
     )
-    parser.add_argument(
-        "--images",
-        type=positive_number,
-        default=24,
-        metavar="N",
-        help="how many of the worst-classified images to show (24)",
-    )
+    meaning = "how many of the worst-classified images to show"
+    add_number_flag(parser, "--images", 24, meaning)
     return parser.parse_args(argv)
 
 

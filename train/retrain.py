@@ -22,30 +22,24 @@ import keras
 from keras_atdarts.data.augmentation import Augmentation
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.batches import training_batches
-from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.data.splits import hold_out
 from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import LatestNetwork
-from keras_atdarts.experiments.runs.callbacks import record_callbacks
 from keras_atdarts.experiments.runs.fitting import build_metrics
-from keras_atdarts.experiments.runs.fitting import fit
+from keras_atdarts.experiments.runs.flags import add_checkpoint_flags
+from keras_atdarts.experiments.runs.flags import add_run_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
-from keras_atdarts.experiments.runs.runtime import fix_randomness
-from keras_atdarts.experiments.runs.runtime import prepare_runtime
-from keras_atdarts.experiments.runs.runtime import set_precision
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
-from keras_atdarts.experiments.runs.start import Start
-from keras_atdarts.experiments.runs.start import add_run_flags
 from keras_atdarts.experiments.runs.trained import load_network
-from keras_atdarts.experiments.runs.workers import start_workers
+from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
-from keras_atdarts.kernels.machine import note_missing_kernels
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import recompute_cells
@@ -64,46 +58,28 @@ from keras_atdarts.training.optimizers import EpochExponentialDecay
 def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(RetrainConfig, arguments)
+    load_imports(config.imports)
     genotype = Genotype.load(arguments.genotype, operation_names())
-    start = Start(arguments, config)
-    start.check_genotype(genotype)
-    if start.finished:
-        return start.say_finished()
-    prepare_runtime()
-    set_precision(config.precision)
-    workers = start_workers(start, genotype=genotype.to_dict())
-    run = workdir.RunDirectory(arguments.workdir)
-    with saying_when_interrupted(run.progress), workers.together(run.progress):
-        fix_randomness(config.seed, config.deterministic)
-        note_missing_kernels()
-        dataset = load_dataset(
-            config.dataset,
-            config.data_dir,
-            config.image_size,
-            central_fraction=config.central_fraction,
-        )
+    training = Training(arguments, config)
+    training.check_genotype(genotype)
+    run = training.run
+    if training.is_finished:
+        return training.say_finished()
+    with training.opened(genotype=genotype.to_dict()):
+        dataset = training.load_dataset()
         make_augmentation(config).check_images(dataset.image_shape)
-        positions = hold_out(
-            dataset.num_examples("train"), config.held_out, config.seed
-        )
-        with workers.strategy.scope():
-            network, steps = prepare(config, genotype, dataset, len(positions[0]))
-
-        def create():
-            start.run(dataset.description())
+        num_examples = dataset.num_examples("train")
+        kept, held_out = hold_out(num_examples, config.held_out, config.seed)
+        with training.workers.strategy.scope():
+            network, steps = prepare(config, genotype, dataset, len(kept))
+        training.ready(network, [network.optimizer], steps, dataset)
+        if training.workers.is_chief:
             genotype.save(run.file(workdir.GENOTYPE))
-
-        workers.open_run(run, create)
-        checkpointing = start.checkpointing(
-            run, network, [network.optimizer], steps, workers.is_chief
-        )
-        batches_from = batch_source(config, dataset, positions[0], workers.batch_slice)
-        train(network, config, batches_from, run, checkpointing, workers)
-        workers.wait_for_all()
-    if not workers.is_chief:
-        return print(workers.farewell(run))
+        train(network, config, dataset, kept, training)
+    if not training.workers.is_chief:
+        return print(training.workers.farewell(run))
     with saying_when_interrupted(run.progress):
-        judge(load_network(run), dataset, positions[1], run)
+        judge(load_network(run), dataset, held_out, run)
         run.mark_finished()
     if not config.held_out:
         print(f"Next: {command_line('evaluate.py', '--workdir', run.path)}")
@@ -120,6 +96,7 @@ def parse_arguments(argv):
         f"{', '.join(published_genotypes())}",
     )
     add_run_flags(parser)
+    add_checkpoint_flags(parser)
     return parser.parse_args(argv)
 
 
@@ -213,15 +190,8 @@ def compile_network(network, optimizer, config):
         network.compile(loss=loss(), metrics=[accuracy], **options)
 
 
-def batch_source(config, dataset, positions, batch_slice):
-    """Returns the function from the number of used batches to those that follow.
-
-    Args:
-        config: `RetrainConfig`.
-        dataset: `ImageDataset`.
-        positions: Array, which of its training images to use.
-        batch_slice: `BatchSlice` of each batch to give.
-    """
+def train(network, config, dataset, positions, training):
+    """Trains the network on the images at some positions; the chief writes the run."""
 
     def batches_from(first_batch):
         batches = training_batches(
@@ -231,7 +201,7 @@ def batch_source(config, dataset, positions, batch_slice):
             config.seed,
             positions,
             first_batch,
-            batch_slice,
+            training.workers.batch_slice,
         )
         if not config.auxiliary:
             return batches
@@ -239,17 +209,11 @@ def batch_source(config, dataset, positions, batch_slice):
             lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
         )
 
-    return batches_from
-
-
-def train(network, config, batches_from, run, checkpointing, workers):
-    """Trains the network, as the chief writes the run."""
+    run = training.run
     print(f"Training in {run.path}. The first step takes longest to prepare.")
-    callbacks = [DropPathSchedule(config.drop_path_rate, config.epochs)]
-    if workers.is_chief:
-        latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
-        callbacks += [*record_callbacks(run), latest]
-    fit(network, batches_from, config.epochs, callbacks, checkpointing)
+    drop_path = DropPathSchedule(config.drop_path_rate, config.epochs)
+    latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
+    training.fit(network, batches_from, [drop_path], [latest])
 
 
 def judge(network, dataset, held_out, run):

@@ -25,35 +25,29 @@ import numpy as np
 
 from keras_atdarts.data.augmentation import Augmentation
 from keras_atdarts.data.batches import search_batches
-from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.data.splits import search_split
 from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import GenotypeHistory
-from keras_atdarts.experiments.runs.callbacks import record_callbacks
-from keras_atdarts.experiments.runs.fitting import fit
+from keras_atdarts.experiments.runs.flags import add_checkpoint_flags
+from keras_atdarts.experiments.runs.flags import add_run_flags
 from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
-from keras_atdarts.experiments.runs.runtime import fix_randomness
-from keras_atdarts.experiments.runs.runtime import prepare_runtime
-from keras_atdarts.experiments.runs.runtime import set_precision
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
 from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
-from keras_atdarts.experiments.runs.start import Start
-from keras_atdarts.experiments.runs.start import add_run_flags
-from keras_atdarts.experiments.runs.words import flag_name
+from keras_atdarts.experiments.runs.settings import flag_name
+from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.experiments.runs.workers import refuse_workers
-from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
-from keras_atdarts.kernels.machine import note_missing_kernels
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
@@ -62,6 +56,7 @@ from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.regularizers import resolve_regularizers
 from keras_atdarts.search.second_derivatives import check_second_derivatives
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.callbacks import AlphaWarmUp
@@ -73,25 +68,41 @@ from keras_atdarts.training.optimizers import EpochCosineDecay
 def main(argv=None):
     arguments = parse_arguments(argv)
     config = config_from_arguments(SearchConfig, arguments)
+    load_imports(config.imports)
     # Before the data, which may have to be downloaded.
     operations = resolve_operations(config.operations)
     parts = place_attention(operations, config.attention_placement)
+    resolve_regularizers(config.regularizers or ())
     if config.strategy == "random":
         check_no_checkpoints(arguments)
-    start = Start(arguments, config)
-    if start.finished:
-        return start.say_finished()
+    training = Training(arguments, config)
+    run = training.run
+    if training.is_finished:
+        return training.say_finished()
     if config.strategy == "random":
-        found = draw(config, *parts, start)
+        genotype = draw(config, *parts, training)
     else:
-        found = learn(config, operations, start)
-    if found is None:
-        return  # Of several workers, the chief reports.
-    run, genotype = found
+        genotype = learn(config, operations, training)
+    if not training.workers.is_chief:
+        return print(training.workers.farewell(run))
     with saying_when_interrupted(lambda: f"the genotype is in {run.path}."):
         report(genotype, run)
         run.mark_finished()
     print(f"Next: {retrain_command(config, arguments.preset, run)}")
+
+
+def parse_arguments(argv):
+    """Returns the flags."""
+    parser = config_parser(SearchConfig, __doc__, argv)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    add_run_flags(parser, workdir_default=f"runs/search-{now}")
+    add_checkpoint_flags(parser)
+    parser.epilog = textwrap.fill(
+        f"--operations takes the name of a set: {', '.join(SEARCH_SPACES)}; or "
+        f"several operations of {', '.join(operation_names())}. A single name that "
+        "is both means the set."
+    )
+    return parser.parse_args(argv)
 
 
 def check_no_checkpoints(arguments):
@@ -104,56 +115,29 @@ def check_no_checkpoints(arguments):
             )
 
 
-def draw(config, operations, attentions, start):
-    """Searches by chance; returns the run and the first genotype drawn."""
+def draw(config, operations, attentions, training):
+    """Searches by chance; returns the first genotype drawn."""
     refuse_workers("--strategy random draws all genotypes at once")
     genotypes = random_genotypes(operations, config.samples, config.seed, attentions)
-    run = start.run()
-    run.write_genotypes(genotypes)
-    print(f"{len(genotypes)} drawn: {run.file(workdir.GENOTYPES)}")
-    return run, genotypes[0]
+    training.begin()
+    training.run.write_genotypes(genotypes)
+    print(f"{len(genotypes)} drawn: {training.run.file(workdir.GENOTYPES)}")
+    return genotypes[0]
 
 
-def learn(config, operations, start):
-    """Searches by gradients; returns the run and the genotype found.
-
-    Of several workers, those that are not the chief return None.
-    """
-    prepare_runtime()
-    set_precision(config.precision)
-    workers = start_workers(start)
-    run = workdir.RunDirectory(start.arguments.workdir)
-    with saying_when_interrupted(run.progress), workers.together(run.progress):
+def learn(config, operations, training):
+    """Searches by gradients; returns the genotype found."""
+    with training.opened():
         if config.order == 2 and config.hessian == "exact":
             check_second_derivatives(operations)
-        fix_randomness(config.seed, config.deterministic)
-        note_missing_kernels()
-        dataset = load_dataset(config.dataset, config.data_dir, config.image_size)
-        with workers.strategy.scope():
+        dataset = training.load_dataset()
+        with training.workers.strategy.scope():
             supernet, split, steps = prepare(config, dataset)
-        workers.open_run(run, lambda: start.run(dataset.description()))
         optimizers = [supernet.optimizer, supernet.alpha_optimizer]
-        checkpointing = start.checkpointing(
-            run, supernet, optimizers, steps, workers.is_chief
-        )
-        genotype = search(supernet, config, dataset, split, run, checkpointing, workers)
-        workers.check_same(genotype.to_json(), "genotypes")
-    if not workers.is_chief:
-        return print(workers.farewell(run))
-    return run, genotype
-
-
-def parse_arguments(argv):
-    """Returns the flags."""
-    parser = config_parser(SearchConfig, __doc__, argv)
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    add_run_flags(parser, workdir_default=f"runs/search-{now}")
-    parser.epilog = textwrap.fill(
-        f"--operations takes the name of a set: {', '.join(SEARCH_SPACES)}; or "
-        f"several operations of {', '.join(operation_names())}. A single name that "
-        "is both means the set."
-    )
-    return parser.parse_args(argv)
+        training.ready(supernet, optimizers, steps, dataset)
+        genotype = search(supernet, config, dataset, split, training)
+        training.workers.check_same(genotype.to_json(), "genotypes")
+    return genotype
 
 
 def prepare(config, dataset):
@@ -233,14 +217,16 @@ def make_augmentation(config):
 
 def architect(config):
     """Returns what computes the gradients of the alphas."""
+    regularizers = resolve_regularizers(config.regularizers or ())
     if config.order == 1:
-        return FirstOrder()
-    return SecondOrder(config.hessian)
+        return FirstOrder(regularizers)
+    return SecondOrder(config.hessian, regularizers=regularizers)
 
 
-def search(supernet, config, dataset, split, run, checkpointing, workers):
+def search(supernet, config, dataset, split, training):
     """Trains weights and alphas, as the chief writes the run; returns the genotype."""
     augmentation = make_augmentation(config)
+    run, workers = training.run, training.workers
 
     def batches_from(first_batch):
         return search_batches(
@@ -253,13 +239,14 @@ def search(supernet, config, dataset, split, run, checkpointing, workers):
             workers.batch_slice,
         )
 
-    callbacks = [AlphaWarmUp(config.warm_up_epochs)]
+    of_chief = []
     if workers.is_chief:
         with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
             np.savez(unfinished, weights=split[0], alphas=split[1])
-        callbacks += [*record_callbacks(run), GenotypeHistory(run, derive_genotype)]
+        of_chief = [GenotypeHistory(run, derive_genotype)]
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
-    fit(supernet, batches_from, config.epochs, callbacks, checkpointing)
+    warm_up = AlphaWarmUp(config.warm_up_epochs)
+    training.fit(supernet, batches_from, [warm_up], of_chief)
     if workers.is_chief:
         with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
             supernet.save(unfinished)
@@ -284,7 +271,7 @@ def retrain_command(config, preset, run):
         *(["--preset", retrain_preset] if preset != "quick" else []),
         *changed_flags(
             config,
-            ("dataset", "data_dir", "image_size", "batch_size"),
+            ("dataset", "data_dir", "image_size", "batch_size", "imports"),
             SearchConfig.preset(preset),
         ),
         "--workdir",

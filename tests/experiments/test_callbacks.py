@@ -6,10 +6,10 @@ import pytest
 
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import GenotypeHistory
-from keras_atdarts.experiments.runs.callbacks import History
 from keras_atdarts.experiments.runs.callbacks import LatestNetwork
 from keras_atdarts.experiments.runs.callbacks import describe_genotype
-from keras_atdarts.experiments.runs.callbacks import record_callbacks
+from keras_atdarts.experiments.runs.records import History
+from keras_atdarts.experiments.runs.records import record_callbacks
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.genotype import CellGenotype

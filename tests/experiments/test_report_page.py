@@ -22,7 +22,7 @@ from keras_atdarts.experiments.reports.training_page import MOST_BARS
 from keras_atdarts.experiments.reports.training_page import MOST_CONFUSIONS
 from keras_atdarts.experiments.reports.training_page import training_page
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.resources import COLUMNS
+from keras_atdarts.experiments.runs.records import COLUMNS
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.alphas import CELL_TYPES

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_atdarts.experiments.runs import resources
+from keras_atdarts.experiments.runs import records
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.records import Resources
 from keras_atdarts.experiments.runs.records import drop_epochs_from
-from keras_atdarts.experiments.runs.resources import Resources
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.kernels import machine
 
@@ -47,7 +47,7 @@ def rows(path):
 def test_every_epoch_has_its_seconds_and_memory(tmp_path):
     run = RunDirectory.create(tmp_path)
     path = run.file(workdir.RESOURCES)
-    before = resources.peak_main_memory()
+    before = records.peak_main_memory()
     train(path, epochs=2)
     train(path, epochs=3, first=2)  # Goes on.
     found = rows(path)
@@ -63,7 +63,7 @@ def test_every_epoch_has_its_seconds_and_memory(tmp_path):
 def test_peak_is_that_of_the_process_itself():
     """Not that of the larger one that started it, which the system passes on."""
     code = (
-        "import keras_atdarts.experiments.runs.resources as r;"
+        "import keras_atdarts.experiments.runs.records as r;"
         "before = r.peak_main_memory();"
         "held = b'x' * 300_000_000; print(before, r.peak_main_memory())"
     )
@@ -71,7 +71,7 @@ def test_peak_is_that_of_the_process_itself():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     before, after = map(int, done.stdout.split())
     assert after - before == pytest.approx(300_000_000, rel=0.2)
-    assert resources.peak_main_memory() > len(larger)
+    assert records.peak_main_memory() > len(larger)
 
 
 def test_memory_of_gpus_is_summed(monkeypatch):

@@ -18,8 +18,8 @@ from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.selection_config import SelectionConfig
-from keras_atdarts.experiments.runs.words import flag_name
-from keras_atdarts.experiments.runs.words import flag_words
+from keras_atdarts.experiments.runs.settings import flag_name
+from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 
 CONFIGS = (SearchConfig, RetrainConfig, SelectionConfig)

@@ -14,10 +14,10 @@ import tensorflow as tf
 from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.report import describe_evaluation
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.trained import describe_evaluation
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.trained import open_trained_run
 from keras_atdarts.genotypes.genotype import Genotype

@@ -21,13 +21,14 @@ import sample_data
 import scripts
 
 from keras_atdarts.data.loading import load_dataset
+from keras_atdarts.experiments.runs import training
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.trained import load_network
-from keras_atdarts.experiments.runs.words import flag_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.derivation import derive_genotype
@@ -269,7 +270,7 @@ def test_random_search_draws_attention_after_operations(tmp_path):
 
 
 def test_random_search_draws_and_reads_no_data(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scripts.load("search.py"), "load_dataset", None)
+    monkeypatch.setattr(training, "load_dataset_of", None)
     words = ["--strategy", "random", "--samples", 3, "--seed", 5, "--preset", "cpu"]
     words += ["--operations", "darts", "--dataset", "mine/", "--image-size", 9, 8]
     assert scripts.run("search.py", *words, "--workdir", tmp_path / "run") == 0

@@ -12,7 +12,7 @@ from keras_atdarts.experiments.reports.markup import join
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
 from keras_atdarts.experiments.reports.notices import WORDS
-from keras_atdarts.experiments.runs.words import show_value
+from keras_atdarts.experiments.runs.settings import show_value
 
 BLUE, ORANGE = "#1c7ed6", "#e8590c"
 

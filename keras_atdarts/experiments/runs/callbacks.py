@@ -1,85 +1,13 @@
-"""What a run writes down and says while it trains."""
+"""What a run saves at the end of each epoch: its network, or its genotype."""
 
 import keras
-import tensorflow as tf
 
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.resources import Resources
 from keras_atdarts.genotypes.alphas import alphas_to_dict
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import source_name
 from keras_atdarts.genotypes.statistics import count_operation
-
-
-def record_callbacks(run):
-    """Returns the callbacks that every run has: bar, history, costs, TensorBoard.
-
-    The progress bar comes first, so that whatever later callbacks print at the
-    end of an epoch follows the finished bar.
-
-    Args:
-        run: A `RunDirectory`.
-    """
-    return [
-        keras.callbacks.ProgbarLogger(),
-        History(run.file(workdir.HISTORY)),
-        Resources(run.file(workdir.RESOURCES)),
-        TensorBoard(run.file(workdir.TENSORBOARD)),
-    ]
-
-
-class History(keras.callbacks.Callback):
-    """Adds a row to a CSV file at the end of each epoch: its number and metrics.
-
-    The file is replaced as a whole, so that it never ends in half a row. One
-    that is there already is continued, in the order of its columns.
-
-    Args:
-        path: Path of the CSV file.
-    """
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = {"epoch": epoch, **logs}
-        if self.path.exists():
-            earlier = self.path.read_text(encoding="utf-8")
-        else:
-            earlier = ",".join(row) + "\n"
-        columns = earlier.split("\n", 1)[0].split(",")
-        line = ",".join(str(row[name]) for name in columns)
-        atomic.write_text(self.path, f"{earlier}{line}\n")
-
-
-class TensorBoard(keras.callbacks.Callback):
-    """Shows each epoch's metrics and the weights' learning rate in TensorBoard.
-
-    They are on the disk when an epoch has ended; Keras' callback keeps them back
-    for up to two minutes, and a killed run would have gaps.
-
-    Args:
-        folder: Path; the files go to its sub-folder `train`, as with Keras.
-    """
-
-    def __init__(self, folder):
-        super().__init__()
-        self.folder = folder
-
-    def on_train_begin(self, logs=None):
-        self.writer = tf.summary.create_file_writer(str(self.folder / "train"))
-
-    def on_epoch_end(self, epoch, logs=None):
-        values = {**logs, "learning_rate": self.model.optimizer.learning_rate}
-        with self.writer.as_default(epoch):
-            for name, value in values.items():
-                tf.summary.scalar(f"epoch_{name}", float(value))
-        self.writer.flush()
-
-    def on_train_end(self, logs=None):
-        self.writer.close()
 
 
 class LatestNetwork(keras.callbacks.Callback):

@@ -48,7 +48,8 @@ class Checkpointing(keras.callbacks.Callback):
             self._save(with_metrics=True)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._save(with_metrics=False)
+        # A callback may have stopped it within the epoch.
+        self._save(with_metrics=self.step % self.steps_per_epoch > 0)
 
     def _save(self, with_metrics):
         if self.checkpoints is None:
@@ -59,6 +60,9 @@ class Checkpointing(keras.callbacks.Callback):
 
 def fit(model, batches_from, epochs, callbacks, checkpointing):
     """Trains a model as `fit` does, from the step that `checkpointing` is at.
+
+    It ends early where a callback sets `model.stop_training`: on one machine after
+    the step, on several after the epoch. Such a training counts as finished.
 
     Args:
         model: A compiled `keras.Model`.
@@ -85,6 +89,13 @@ def fit(model, batches_from, epochs, callbacks, checkpointing):
         else:
             # The batches are shuffled already.
             model.fit(batches, callbacks=listed, shuffle=False, **length)
+        if model.stop_training:
+            num_steps = epochs * checkpointing.steps_per_epoch
+            print(
+                f"A callback stopped the training after step {checkpointing.step} of "
+                f"{num_steps}. It counts as finished."
+            )
+            return
 
 
 def build_metrics(model):

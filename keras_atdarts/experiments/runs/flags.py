@@ -1,12 +1,19 @@
-"""Command-line flags made from a configuration's settings."""
+"""Command-line flags: those made from a configuration's settings, and common ones."""
 
 import argparse
 import dataclasses
+import pathlib
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs.words import flag_name
-from keras_atdarts.experiments.runs.words import flag_words
-from keras_atdarts.experiments.runs.words import show_value
+from keras_atdarts.experiments.runs.imports import IMPORT_HELP
+from keras_atdarts.experiments.runs.imports import absolute_import
+from keras_atdarts.experiments.runs.imports import recorded_imports
+from keras_atdarts.experiments.runs.settings import flag_name
+from keras_atdarts.experiments.runs.settings import flag_words
+from keras_atdarts.experiments.runs.settings import show_value
+
+DEFAULT_PRESET = "quick"
+KEPT_CHECKPOINTS = 2
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -29,7 +36,7 @@ def script_parser(description):
     )
 
 
-def config_parser(config_class, description, argv=None, default_preset="quick"):
+def config_parser(config_class, description, argv=None):
     """Returns a parser with `--preset` and one flag for each setting.
 
     The script adds its own flags to it, parses, and gives the result to
@@ -39,7 +46,6 @@ def config_parser(config_class, description, argv=None, default_preset="quick"):
         config_class: A sub-class of `Config`.
         description: String shown at the top of `--help`, line breaks kept.
         argv: The words of the command line. Defaults to those of the process.
-        default_preset: The preset where the user names none.
 
     Example:
 
@@ -50,13 +56,13 @@ def config_parser(config_class, description, argv=None, default_preset="quick"):
     """
     parser = script_parser(description)
     names = ", ".join(config_class.presets)
-    shown = find_preset(argv, default_preset)
+    shown = find_preset(argv)
     preset = config_class.preset(shown)
     parser.add_argument(
         "--preset",
-        default=default_preset,
+        default=DEFAULT_PRESET,
         metavar="NAME",
-        help=f"a set of values for all settings below: {names} ({default_preset}). "
+        help=f"a set of values for all settings below: {names} ({DEFAULT_PRESET}). "
         f"Each flag replaces one value. Shown in brackets: those of {shown}; "
         "for others add --preset NAME to --help",
     )
@@ -67,6 +73,8 @@ def config_parser(config_class, description, argv=None, default_preset="quick"):
 def config_from_arguments(config_class, arguments):
     """Returns the preset's configuration with the flags that were given.
 
+    With `--resume` and without `--import`, the run's own imports are taken.
+
     Args:
         config_class: The class given to `config_parser`.
         arguments: What the parser returned.
@@ -76,13 +84,15 @@ def config_from_arguments(config_class, arguments):
         for field in dataclasses.fields(config_class)
         if hasattr(arguments, field.name)
     }
+    if getattr(arguments, "resume", False) and "imports" not in given:
+        given["imports"] = recorded_imports(arguments.workdir)
     return config_class.preset(arguments.preset, **given)
 
 
-def find_preset(argv, default):
+def find_preset(argv):
     """Returns the preset that `argv` names; `--help` needs it before all else."""
     parser = OneLineParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset", default=default)
+    parser.add_argument("--preset", default=DEFAULT_PRESET)
     return parser.parse_known_args(argv)[0].preset
 
 
@@ -95,6 +105,7 @@ def add_setting_flags(parser, preset):
             groups[title] = parser.add_argument_group(title)
         groups[title].add_argument(
             flag_name(field.name),
+            dest=field.name,
             default=argparse.SUPPRESS,
             help=describe_setting(field, getattr(preset, field.name)),
             **flag_form(field),
@@ -123,22 +134,6 @@ def flag_form(field):
     return {"metavar": metavar, "nargs": "+" if kind.several else None}
 
 
-def changed_flags(config, names, preset):
-    """Returns the words that make settings of another run what they are in this.
-
-    Args:
-        config: A `Config`.
-        names: Names of the settings.
-        preset: The `Config` the user started from. What equals it is left out.
-    """
-    words = []
-    for name in names:
-        value = getattr(config, name)
-        if value != getattr(preset, name):
-            words += flag_words(name, value)
-    return words
-
-
 def parse_words(field, words):
     """Returns the value that the user's words stand for.
 
@@ -157,6 +152,34 @@ def parse_words(field, words):
         return " ".join(words) if kind.several else words
 
 
+def changed_flags(config, names, preset):
+    """Returns the words that make settings of another run what they are in this.
+
+    Args:
+        config: A `Config`.
+        names: Names of the settings.
+        preset: The `Config` the user started from. What equals it is left out.
+    """
+    words = []
+    for name in names:
+        value = getattr(config, name)
+        if value != getattr(preset, name):
+            words += flag_words(name, value)
+    return words
+
+
+def setting_words(config):
+    """Returns the words that give a script all settings of a configuration.
+
+    What decides nothing beside the other settings is left out: the scripts would
+    refuse it.
+    """
+    names = [
+        field.name for field in dataclasses.fields(config) if config.counts(field.name)
+    ]
+    return changed_flags(config, names, type(config).preset(DEFAULT_PRESET))
+
+
 def positive_number(word):
     """Returns the whole number above 0 that a flag's word stands for."""
     if not word.isdecimal() or int(word) < 1:
@@ -164,3 +187,81 @@ def positive_number(word):
             f"must be a whole number of at least 1; received '{word}'"
         )
     return int(word)
+
+
+def add_number_flag(parser, flag, default, meaning):
+    """Adds a flag that takes a whole number above 0; `--help` shows its default."""
+    parser.add_argument(
+        flag,
+        type=positive_number,
+        default=default,
+        metavar="N",
+        help=meaning if default is None else f"{meaning} ({default})",
+    )
+
+
+def add_directory_flag(parser, flag, meaning, **more):
+    """Adds a flag that takes a directory, which the user must give.
+
+    Args:
+        parser: The script's parser.
+        flag: String.
+        meaning: String, for `--help`.
+        **more: `default=...` where the user need not give it.
+    """
+    more = {"required": True} | more if "default" not in more else more
+    parser.add_argument(flag, type=pathlib.Path, metavar="DIR", help=meaning, **more)
+
+
+def add_import_flag(parser, otherwise="those that the run has recorded"):
+    """Adds `--import`, for scripts without settings; see `imports.load_imports`."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        nargs="+",
+        type=absolute_import,
+        metavar="FILE",
+        help=f"{IMPORT_HELP} ({otherwise})",
+    )
+
+
+def add_run_flags(parser, workdir_default=None):
+    """Adds the flags that say where a run is and how it begins.
+
+    Args:
+        parser: The script's parser.
+        workdir_default: Optional string, the directory where the user gives none,
+            made of the script's name and the time.
+    """
+    if workdir_default is None:
+        add_directory_flag(parser, "--workdir", "directory to write to")
+    else:
+        meaning = "directory to write to (runs/, the script and the time)"
+        add_directory_flag(parser, "--workdir", meaning, default=workdir_default)
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the run that is in the directory",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in the directory, where it was stopped; all settings "
+        "but --data-dir and --import must be those it began with",
+    )
+
+
+def add_checkpoint_flags(parser):
+    """Adds the flags that say which checkpoints a training saves."""
+    add_number_flag(
+        parser,
+        "--checkpoint-steps",
+        None,
+        "save a checkpoint every N steps too, not only after each epoch",
+    )
+    add_number_flag(
+        parser,
+        "--keep-checkpoints",
+        None,
+        f"how many checkpoints to keep ({KEPT_CHECKPOINTS})",
+    )

@@ -6,6 +6,8 @@ metrics of a step as if they had a batch axis
 the step, the callbacks and the metrics are those of the model.
 """
 
+import functools
+
 import tensorflow as tf
 
 
@@ -26,9 +28,12 @@ def fit_workers(model, batches, initial_epoch, epochs, steps_per_epoch, callback
         steps_per_epoch: Integer.
         callbacks: `keras.callbacks.CallbackList`. What it does may differ from
             worker to worker, but not what it changes. At the end of an epoch it
-            gets the metrics of all workers.
+            gets the metrics of all workers. Where it sets `model.stop_training` on
+            any worker, all stop after that epoch: until then each step needs all.
     """
-    iterator = iter(distribute(batches, model.distribute_strategy))
+    strategy = model.distribute_strategy
+    model.stop_training = False
+    iterator = iter(distribute(batches, strategy))
     train_step = compiled_step(model)
     callbacks.on_train_begin()
     for epoch in range(initial_epoch, epochs):
@@ -39,6 +44,9 @@ def fit_workers(model, batches, initial_epoch, epochs, steps_per_epoch, callback
             logs = train_step(iterator)
             callbacks.on_train_batch_end(step, logs)
         callbacks.on_epoch_end(epoch, metrics_of_all(model))
+        model.stop_training = sum_over_devices(strategy, model.stop_training) > 0
+        if model.stop_training:
+            break
     callbacks.on_train_end()
 
 
@@ -88,6 +96,30 @@ def compiled_step(model):
         }
 
     return train_step
+
+
+def sum_over_devices(strategy, number):
+    """Returns the sum of a number over all devices of all workers, once all give one.
+
+    Args:
+        strategy: Strategy of several workers.
+        number: Integer, or an array of as many integers as on the other workers; the
+            same for all devices of a worker.
+    """
+    sums = summing(strategy)(tf.cast(number, tf.int64))
+    return strategy.experimental_local_results(sums)[0].numpy()
+
+
+@functools.cache
+def summing(strategy):
+    """Returns the compiled function behind `sum_over_devices`."""
+
+    def sum_over_replicas(value):
+        context = tf.distribute.get_replica_context()
+        # The copy lies on a device, which the sum needs.
+        return context.all_reduce("sum", tf.identity(value))
+
+    return tf.function(lambda value: strategy.run(sum_over_replicas, args=(value,)))
 
 
 def metrics_of_all(model):

@@ -1,11 +1,128 @@
-"""What a run has written down, cut back to where its training goes on."""
+"""What a run records of every epoch, and how the records are cut back.
 
+A run that goes on from a checkpoint drops what it has recorded of later epochs.
+"""
+
+import pathlib
+import resource
+import time
+
+import keras
 import tensorflow as tf
 
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import remove
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.kernels.machine import peak_gpu_memory
+
+COLUMNS = ("epoch", "seconds", "peak_memory", "peak_gpu_memory")  # Of the costs.
+
+
+def record_callbacks(run):
+    """Returns the callbacks that every run has: bar, history, costs, TensorBoard.
+
+    The progress bar comes first, so that whatever later callbacks print at the
+    end of an epoch follows the finished bar.
+
+    Args:
+        run: A `RunDirectory`.
+    """
+    return [
+        keras.callbacks.ProgbarLogger(),
+        History(run.file(workdir.HISTORY)),
+        Resources(run.file(workdir.RESOURCES)),
+        TensorBoard(run.file(workdir.TENSORBOARD)),
+    ]
+
+
+class Rows(keras.callbacks.Callback):
+    """Adds a row to a CSV file at the end of each epoch, first its number.
+
+    The file is replaced as a whole, so that it never ends in half a row. One that is
+    there already is continued, in the order of its columns.
+
+    Args:
+        path: Path of the CSV file.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch, **self.values(logs)}
+        if self.path.exists():
+            earlier = self.path.read_text(encoding="utf-8")
+        else:
+            earlier = ",".join(row) + "\n"
+        columns = earlier.split("\n", 1)[0].split(",")
+        line = ",".join(str(row[name]) for name in columns)
+        atomic.write_text(self.path, f"{earlier}{line}\n")
+
+
+class History(Rows):
+    """Writes the metrics of each epoch."""
+
+    def values(self, logs):
+        return logs
+
+
+class Resources(Rows):
+    """Writes what each epoch cost.
+
+    That are its seconds, with those of preparing the first step, and the most bytes
+    of main memory and of all GPUs that the process has held until then. An epoch that
+    was stopped counts from where it went on. The costs are not in the history, which
+    a repeated run repeats to the last bit.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.start = time.monotonic()
+
+    def values(self, logs):
+        seconds = time.monotonic() - self.start
+        memory = (peak_main_memory(), peak_gpu_memory())
+        return dict(zip(COLUMNS[1:], (f"{seconds:.3f}", *memory), strict=True))
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Shows each epoch's metrics and the weights' learning rate in TensorBoard.
+
+    They are on the disk when an epoch has ended; Keras' callback keeps them back
+    for up to two minutes, and a killed run would have gaps.
+
+    Args:
+        folder: Path; the files go to its sub-folder `train`, as with Keras.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def on_train_begin(self, logs=None):
+        self.writer = tf.summary.create_file_writer(str(self.folder / "train"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {**logs, "learning_rate": self.model.optimizer.learning_rate}
+        with self.writer.as_default(epoch):
+            for name, value in values.items():
+                tf.summary.scalar(f"epoch_{name}", float(value))
+        self.writer.flush()
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
+
+
+def peak_main_memory():
+    """Returns the most bytes of main memory that this process has held so far."""
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    # In kilobytes, on Linux those of the process that started this one too.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def drop_epochs_from(run, epoch):

@@ -7,6 +7,7 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import number
 from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import optional
@@ -21,9 +22,9 @@ from keras_atdarts.experiments.runs.training_config import FILTERS_HELP
 from keras_atdarts.experiments.runs.training_config import WEIGHTS
 from keras_atdarts.experiments.runs.training_config import TrainingConfig
 from keras_atdarts.experiments.runs.training_config import check_falling
-from keras_atdarts.experiments.runs.words import flag_name
 from keras_atdarts.operations import ATTENTION_PLACEMENTS
 from keras_atdarts.search.partial_channels import check_partial_channels
+from keras_atdarts.search.regularizers import regularizer_names
 
 SEARCH_PRESETS = {
     # python train/search.py
@@ -100,6 +101,7 @@ OF_RANDOM_SEARCH = (
     "samples",
     "operations",
     "attention_placement",
+    "imports",
     "seed",
 )
 OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
@@ -219,6 +221,14 @@ class SearchConfig(TrainingConfig):
         "learning rate the cosine ends at; none keeps that of the first epoch",
     )
     alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
+    regularizers: tuple = setting(
+        None,
+        optional(several(text())),
+        ALPHAS,
+        f"penalties that are added to the loss of the alphas, with their strengths: "
+        f"{', '.join(regularizer_names())}, or your own, see --import",
+        metavar="NAME=STRENGTH",
+    )
 
     @classmethod
     def conditions(cls, name):

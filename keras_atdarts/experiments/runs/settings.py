@@ -6,8 +6,6 @@ import numbers
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.experiments.runs.words import flag_name
-from keras_atdarts.experiments.runs.words import flag_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,3 +208,34 @@ class Config:
                 for name, value in values.items()
             }
         )
+
+
+def flag_name(name):
+    """Returns the flag of the setting `name`, e.g. `--image-size`."""
+    # `import` cannot be a name in Python.
+    return "--import" if name == "imports" else "--" + name.replace("_", "-")
+
+
+def flag_words(name, value):
+    """Returns what to type to give the setting `name` the value `value`.
+
+    Example:
+
+    >>> flag_words("image_size", (64, 96))
+    ['--image-size', '64', '96']
+    >>> flag_words("flip", False)
+    ['--no-flip']
+    """
+    if isinstance(value, bool):
+        return [flag_name(name if value else f"no_{name}")]
+    values = value if isinstance(value, tuple) else (value,)
+    return [flag_name(name), *map(show_value, values)]
+
+
+def show_value(value):
+    """Returns `value` as the user would type it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return "none" if value is None else str(value)

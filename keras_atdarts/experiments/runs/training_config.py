@@ -2,8 +2,14 @@
 
 import dataclasses
 
+from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.imports import IMPORT_HELP
+from keras_atdarts.experiments.runs.imports import SUFFIX
+from keras_atdarts.experiments.runs.imports import absolute_import
+from keras_atdarts.experiments.runs.imports import is_import
 from keras_atdarts.experiments.runs.settings import Config
+from keras_atdarts.experiments.runs.settings import Kind
 from keras_atdarts.experiments.runs.settings import number
 from keras_atdarts.experiments.runs.settings import on_or_off
 from keras_atdarts.experiments.runs.settings import one_of
@@ -12,6 +18,10 @@ from keras_atdarts.experiments.runs.settings import setting
 from keras_atdarts.experiments.runs.settings import several
 from keras_atdarts.experiments.runs.settings import text
 from keras_atdarts.experiments.runs.settings import whole_number
+
+PYTHON = Kind(
+    f"a file *{SUFFIX} or the dotted name of a module", is_import, absolute_import
+)
 
 # Headings of --help.
 WEIGHTS = "learning the weights"
@@ -56,6 +66,16 @@ def check_divisible(batch_size, devices, parts=1):
             "parts. Give --gradient-accumulation one of the numbers "
             f"{', '.join(possible)}."
         )
+
+
+def load_dataset_of(config):
+    """Returns the `ImageDataset` that a `TrainingConfig` names."""
+    return load_dataset(
+        config.dataset,
+        config.data_dir,
+        config.image_size,
+        central_fraction=getattr(config, "central_fraction", 1.0),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +180,13 @@ class TrainingConfig(Config):
         "again when its gradients need them: the same results in about a third more "
         "time, so try --gradient-accumulation first. XLA would undo it",
         only_with={"jit": False},
+    )
+    imports: tuple = setting(
+        None,
+        optional(several(PYTHON)),
+        "code of your own",
+        f"{IMPORT_HELP}. The run records them for all later scripts",
+        metavar="FILE",
     )
     momentum: float = setting(
         0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"

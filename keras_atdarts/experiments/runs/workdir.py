@@ -93,27 +93,30 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path, overwrite=False):
+        """Returns the directory of a new run, made as by `make`."""
+        run = cls(path)
+        run.make(overwrite)
+        return run
+
+    def make(self, overwrite=False):
         """Makes the directory for a new run.
 
         Args:
-            path: Path of a directory that is empty or does not exist.
             overwrite: Boolean, whether the files of an earlier run in it are
                 removed. Other files stay. Defaults to False.
 
         Raises:
-            InputError: where the directory is not empty or cannot be written.
+            InputError: It is not empty or cannot be written.
         """
-        run = cls(path)
-        with saying_where(path):
-            run.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
+        with saying_where(self.path):
             if overwrite:
                 for name in RUN_FILES:
-                    remove(run.file(name))
+                    remove(self.file(name))
             else:
-                check_empty(run.path)
-            with tempfile.TemporaryFile(dir=run.path):
+                check_empty(self.path)
+            with tempfile.TemporaryFile(dir=self.path):
                 pass
-        return run
 
     @classmethod
     def open(cls, path, needs=(CONFIG,)):
@@ -271,6 +274,12 @@ def saying_where(path):
             f"Cannot write the run to '{path}': {error.strerror}. Give "
             "--workdir a directory that you may write to."
         ) from error
+
+
+def make_folder(path):
+    """Makes a directory and those above it, if need be."""
+    with saying_where(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def check_empty(directory):

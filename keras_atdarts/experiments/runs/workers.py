@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_atdarts.data.batch_slices import BatchSlice
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.cluster import read_cluster
+from keras_atdarts.experiments.runs.loop import sum_over_devices
 from keras_atdarts.experiments.runs.meeting import meet
 from keras_atdarts.experiments.runs.provenance import library_versions
 from keras_atdarts.experiments.runs.script import WorkerLost
@@ -28,26 +29,26 @@ LOST = (
 )
 
 
-def start_workers(start, **plan):
+def start_workers(training, **plan):
     """Returns the `Workers` of a run, after all of them have come.
 
     To be called before TensorFlow runs anything. Several machines are those of
     the environment variable TF_CONFIG (see `cluster.read_cluster`).
 
     Args:
-        start: The run's `Start`.
+        training: The `Training`.
         **plan: What else, ready for JSON, must be the same on all workers.
 
     Raises:
         InputError: TF_CONFIG cannot be used, the workers do not find each other
             or were not started alike, or a batch cannot be shared equally.
     """
-    config, cluster = start.config, read_cluster()
+    config, cluster = training.config, read_cluster()
     if cluster is None:
         return Workers(make_strategy(config.devices))
     check_settings(config, cluster.size)
     choose_gpus(config.devices)
-    token = meet(cluster, {**start.plan(), **library_versions(), **plan})
+    token = meet(cluster, {**training.plan(), **library_versions(), **plan})
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     return Workers(strategy, cluster.index, cluster.size, token)
 
@@ -90,7 +91,7 @@ class Workers:
         token: String, a word that all workers of the run know.
     """
 
-    def __init__(self, strategy, index=0, count=1, token=""):
+    def __init__(self, strategy=None, index=0, count=1, token=""):
         self.strategy = strategy
         self.index = index
         self.count = count
@@ -140,18 +141,7 @@ class Workers:
             return [number]
         own = tf.one_hot(self.index, self.count, tf.cast(number, tf.int64))
         devices = self.strategy.num_replicas_in_sync // self.count
-
-        @tf.function
-        def total(values):
-            def sum_over_replicas(values):
-                context = tf.distribute.get_replica_context()
-                # The copy lies on a device, which the sum needs.
-                return context.all_reduce("sum", tf.identity(values))
-
-            return self.strategy.run(sum_over_replicas, args=(values,))
-
-        [sums, *_] = self.strategy.experimental_local_results(total(own))
-        return (sums.numpy() // devices).tolist()
+        return (sum_over_devices(self.strategy, own) // devices).tolist()
 
     def wait_for_all(self):
         """Returns when all workers have come to the same place."""

@@ -6,7 +6,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.errors import located
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
-from keras_atdarts.experiments.runs.words import show_value
+from keras_atdarts.experiments.runs.settings import show_value
 from keras_atdarts.experiments.study.arms import DRAWN
 from keras_atdarts.experiments.study.arms import GIVEN
 from keras_atdarts.experiments.study.arms import RANDOM_SPACE
@@ -19,7 +19,7 @@ from keras_atdarts.operations import resolve_operations
 # Differ from run to run, so they are no part of a study's settings.
 OF_A_RUN = ("seed", "strategy", "samples", "operations")
 # May differ when a study goes on: that the data are the same, each run checks.
-FREE = ("data_dir",)
+FREE = ("data_dir", "imports")
 SHARED = ("dataset", "image_size")
 
 

@@ -3,11 +3,13 @@
 import pathlib
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import positive_number
+from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
-from keras_atdarts.experiments.runs.words import flag_name
+from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.study.arms import DRAWN
 from keras_atdarts.experiments.study.arms import RANDOM
 from keras_atdarts.experiments.study.arms import SEARCHED
@@ -26,6 +28,7 @@ OF_DESCRIPTION = (
     "dataset",
     "data_dir",
     "image_size",
+    "imports",
     "search_preset",
     "retrain_preset",
     "search",
@@ -63,6 +66,7 @@ def add_description_flags(group):
         metavar=("HEIGHT", "WIDTH"),
         help="resize all images to this size",
     )
+    add_import_flag(group, "those that the study has recorded")
     for script, what in (("search", "searches"), ("retrain", "trainings")):
         default = "quick" if script == "search" else "that of the same name"
         group.add_argument(
@@ -136,11 +140,13 @@ def given(arguments, names):
 
 def describe(arguments):
     """Returns the `Description` of the study that the flags ask for."""
+    load_imports(arguments.imports)
     arms = tuple(map(parse_arm, arguments.arms or DEFAULT_ARMS))
     shared = {
         "dataset": arguments.dataset,
         "data_dir": arguments.data_dir,
         "image_size": arguments.image_size and tuple(arguments.image_size),
+        "imports": arguments.imports and tuple(arguments.imports),
     }
     # Machines of a cluster, and later commands, work in other directories.
     for name in ("dataset", "data_dir"):

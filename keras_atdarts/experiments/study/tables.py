@@ -1,6 +1,6 @@
 """The results of a study as a page of Markdown tables: results.md."""
 
-from keras_atdarts.experiments.runs.words import show_value
+from keras_atdarts.experiments.runs.settings import show_value
 from keras_atdarts.experiments.study.arms import DRAWN
 from keras_atdarts.experiments.study.arms import RANDOM_SPACE
 from keras_atdarts.experiments.study.arms import SEARCHED
