@@ -14,15 +14,24 @@ Vector<T> lanes_below(long count) {
   return ones;
 }
 
-// How many of some last pixels must not be touched in whole vectors, because of
-// memory that ends `following` numbers after them.
+// Whole vectors reach beyond a pixel's last channel, into the pixels behind it. Behind
+// the last of some pixels it depends on `following`, by which a caller promises that
+// the same tensor has so many numbers more, at least, after those pixels. Fewer than
+// there are is safe and slower; 0 means that nothing may be touched. Of the numbers
+// beyond,
+//
+// - `unpack` reads some, and puts zeros in their place;
+// - `pack` writes some, so all that follows must be written later, by the same thread:
+//   pixels come in their order, and what is written already is no `following`.
+//
+// Returns how many of the last pixels must therefore be copied to the number.
 inline long count_exact(long pixels, long channels, long width, long following) {
   const long beyond = width - channels - following;
   return beyond <= 0 ? 0 : std::min(pixels, (beyond + channels - 1) / channels);
 }
 
 // Reads pixels of `channels` numbers each into pixels of `width` numbers, in whole
-// vectors.
+// vectors. For `following` see `count_exact`.
 template <typename T>
 void unpack(const T* x, long pixels, long channels, long width, long following, T* y) {
   if (channels == width) {
@@ -83,7 +92,8 @@ struct Layout {
   Layout(long channels, long group)
       : channels(channels), group(group), width(padded<T>(channels * group)) {}
 
-  // Reads pixels of a group of images, each `image` numbers after the one before.
+  // Reads pixels of a group of images, each `image` numbers after the one before. For
+  // `following`, here and below, see `count_exact`.
   void read(const T* x, long image, long pixels, long following, T* y) const {
     if (group == 1) return unpack(x, pixels, channels, width, following, y);
     for (long i = 0; i < group; ++i, x += image, y += channels) {
@@ -150,7 +160,7 @@ class PaddedImage {
     return numbers_.data() + row * pitch() + column * layout_.width;
   }
 
-  // Reads the ReLU of images, after which the memory goes on for `following` numbers.
+  // Reads the ReLU of images, after which the tensor goes on for `following` numbers.
   void read(const T* x, long following) {
     const long size = width_ * layout_.width;
     for (long row = 0; row < height_; ++row) {
@@ -184,6 +194,7 @@ class PaddedImage {
   const T* read_row(const T* x, long row, long following, T* buffer) {
     const long row_size = width_ * layout_.channels;
     if (layout_.is_plain()) return x + row * row_size;
+    // The image's rows below follow as well.
     const long rest = (height_ - 1 - row) * row_size + following;
     layout_.read(x + row * row_size, height_ * row_size, width_, rest, buffer);
     return buffer;

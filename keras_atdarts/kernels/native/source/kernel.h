@@ -2,56 +2,49 @@
 #pragma once
 
 #include <initializer_list>
+#include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
-#include "tensorflow_api.h"
+#include "failures.h"
 
 namespace atdarts {
 
-// A status that is freed, and told to whom it concerns.
-class Status {
- public:
-  Status() : status_(TF_NewStatus()) {}
-  ~Status() { TF_DeleteStatus(status_); }
-  Status(const Status&) = delete;
-  Status& operator=(const Status&) = delete;
-  TF_Status* get() { return status_; }
-  bool ok() const { return TF_GetCode(status_) == TF_OK; }
-
- private:
-  TF_Status* status_;
-};
+// No more edges or tensors, and no more channels, so that what is made of products of
+// these numbers cannot overflow.
+constexpr int64_t kMostTensors = 1 << 20, kMostChannels = 1 << 20;
 
 // What a kernel is told when the graph is made.
 class Attributes {
  public:
   explicit Attributes(TF_OpKernelConstruction* construction)
       : construction_(construction) {}
-  ~Attributes() {
-    if (!status_.ok()) TF_OpKernelConstruction_Failure(construction_, status_.get());
-  }
 
-  long integer(const char* name) {
+  long integer(const char* name, int64_t least, int64_t most = kMostTensors) {
     int64_t value = 0;
-    if (!status_.ok()) return value;
     TF_OpKernelConstruction_GetAttrInt64(construction_, name, &value, status_.get());
+    status_.check();
+    require(value >= least && value <= most, "`", name, "` must be from ", least,
+            " to ", most, ", received ", value, ".");
     return value;
   }
   bool boolean(const char* name) {
     unsigned char value = 0;
-    if (!status_.ok()) return value;
     TF_OpKernelConstruction_GetAttrBool(construction_, name, &value, status_.get());
+    status_.check();
     return value;
   }
   std::vector<int64_t> integers(const char* name) {
     int32_t count = 0, total = 0;
-    if (!status_.ok()) return {};
     TF_OpKernelConstruction_GetAttrSize(construction_, name, &count, &total,
                                         status_.get());
-    std::vector<int64_t> values(status_.ok() ? count : 0);
+    status_.check();
+    std::vector<int64_t> values(count);
     if (values.empty()) return values;
     TF_OpKernelConstruction_GetAttrInt64List(construction_, name, values.data(), count,
                                              status_.get());
+    status_.check();
     return values;
   }
 
@@ -60,117 +53,175 @@ class Attributes {
   Status status_;
 };
 
-// The tensors of one call of a kernel, in the order of the operation's definition.
+// How many edges there are, and how many tensors they read.
+struct EdgesAttributes {
+  explicit EdgesAttributes(Attributes& attributes)
+      : edges(attributes.integer("E", 1)), num_tensors(attributes.integer("N", 1)) {
+    require(num_tensors == 1 || num_tensors == edges,
+            "`tensors` must be 1, or 1 for each of ", edges, " edges, received ",
+            num_tensors, ".");
+  }
+
+  const long edges;
+  const long num_tensors;  // 1: all edges read the same tensor.
+};
+
+// A tensor that a kernel is given, by its name in the operation's definition.
 template <typename T>
-class Tensors {
- public:
-  explicit Tensors(TF_OpKernelContext* context) : context_(context) {}
-  ~Tensors() {
-    if (!status_.ok()) TF_OpKernelContext_Failure(context_, status_.get());
-    for (TF_Tensor* tensor : open_) TF_DeleteTensor(tensor);
-  }
-  Tensors(const Tensors&) = delete;
-  Tensors& operator=(const Tensors&) = delete;
+struct Input {
+  const char* name;
+  TF_Tensor* tensor;
+  Sizes sizes;
+  const T* numbers;
 
-  // Of the next input.
-  TF_Tensor* input() {
-    if (!ok()) return nullptr;  // The next call would forget the status.
-    TF_Tensor* tensor = nullptr;
-    TF_GetInput(context_, next_input_++, &tensor, status_.get());
-    if (tensor != nullptr) open_.push_back(tensor);
-    return tensor;
+  void expect_sizes(const Sizes& expected) const {
+    require(sizes == expected, "`", name, "` must have the shape ", expected,
+            ", received ", sizes, ".");
   }
-  std::vector<TF_Tensor*> inputs(long count) {
-    std::vector<TF_Tensor*> tensors;
-    for (long i = 0; i < count; ++i) tensors.push_back(input());
-    return tensors;
+  void expect_rank(size_t rank) const {
+    require(sizes.size() == rank, "`", name, "` must have ", rank,
+            " axes, received the shape ", sizes, ".");
   }
-  // Of the next output.
-  T* output(const std::vector<int64_t>& sizes) {
-    if (!ok()) return nullptr;
-    size_t bytes = sizeof(T);
-    for (int64_t size : sizes) bytes *= size;
-    const TF_DataType type = sizeof(T) == sizeof(float) ? TF_FLOAT : TF_DOUBLE;
-    TF_Tensor* tensor = TF_AllocateOutput(context_, next_output_++, type, sizes.data(),
-                                          sizes.size(), bytes, status_.get());
-    if (tensor == nullptr) return nullptr;
-    open_.push_back(tensor);
-    return static_cast<T*>(TF_TensorData(tensor));
+  // `(batch, ..., channels)`; the batch may be empty.
+  void expect_pixels() const {
+    require(sizes.size() >= 2, "`", name,
+            "` must be `(batch, ..., channels)`, received the shape ", sizes, ".");
+    for (size_t axis = 1; axis < sizes.size(); ++axis) {
+      require(sizes[axis] > 0, "`", name,
+              "` must have pixels and channels, received the shape ", sizes, ".");
+    }
+    require(sizes.back() <= kMostChannels, "`", name, "` must have up to ",
+            kMostChannels, " channels, received the shape ", sizes, ".");
   }
-  std::vector<T*> outputs(long count, const std::vector<int64_t>& sizes) {
-    std::vector<T*> numbers;
-    for (long i = 0; i < count; ++i) numbers.push_back(output(sizes));
-    return numbers;
+  T scalar() const {
+    expect_sizes({});
+    return *numbers;
   }
-  // The next output is the same memory as an input.
-  void forward(TF_Tensor* tensor) {
-    if (ok()) TF_SetOutput(context_, next_output_++, tensor, status_.get());
-  }
-
-  bool ok() const { return status_.ok(); }
-  // Returns whether a condition holds; if not, the call fails with a message.
-  bool expect(bool condition, const char* message) {
-    if (!condition && ok()) TF_SetStatus(status_.get(), TF_INVALID_ARGUMENT, message);
-    return ok();
-  }
-
- private:
-  TF_OpKernelContext* context_;
-  Status status_;
-  std::vector<TF_Tensor*> open_;
-  int next_input_ = 0, next_output_ = 0;
 };
 
 template <typename T>
-const T* numbers(const TF_Tensor* tensor) {
-  return static_cast<const T*>(TF_TensorData(tensor));
+using Inputs = std::vector<Input<T>>;
+
+template <typename T>
+void expect_sizes(const Inputs<T>& inputs, const Sizes& expected) {
+  for (const Input<T>& input : inputs) input.expect_sizes(expected);
 }
 
 template <typename T>
-std::vector<const T*> numbers(const std::vector<TF_Tensor*>& tensors) {
+std::vector<const T*> numbers(const Inputs<T>& inputs) {
   std::vector<const T*> result;
-  for (const TF_Tensor* tensor : tensors) result.push_back(numbers<T>(tensor));
+  for (const Input<T>& input : inputs) result.push_back(input.numbers);
   return result;
 }
 
-inline std::vector<int64_t> sizes_of(const TF_Tensor* tensor) {
-  std::vector<int64_t> sizes;
-  for (int axis = 0; axis < TF_NumDims(tensor); ++axis) {
-    sizes.push_back(TF_Dim(tensor, axis));
-  }
-  return sizes;
-}
-
-inline long count(const std::vector<int64_t>& sizes) {
+inline long count(const Sizes& sizes) {
   long product = 1;
   for (int64_t size : sizes) product *= size;
   return product;
 }
 
-inline bool have_sizes(const std::vector<TF_Tensor*>& tensors,
-                       const std::vector<int64_t>& sizes) {
-  for (const TF_Tensor* tensor : tensors) {
-    if (sizes_of(tensor) != sizes) return false;
-  }
-  return true;
-}
+template <typename T>
+constexpr TF_DataType kType = std::is_same_v<T, float> ? TF_FLOAT : TF_DOUBLE;
 
-// `Kernel` is made of `Attributes` and has `compute(TF_OpKernelContext*)`.
-template <typename Kernel>
-void register_kernel(const char* name, TF_DataType type) {
-  Status status;
+// The tensors of one call of a kernel, in the order of the operation's definition. All
+// inputs are to be checked before the first output: its size is what they say.
+template <typename T>
+class Tensors {
+ public:
+  explicit Tensors(TF_OpKernelContext* context) : context_(context) {}
+
+  Input<T> input(const char* name) {
+    TF_Tensor* tensor = nullptr;
+    TF_GetInput(context_, next_input_++, &tensor, status_.get());
+    keep(tensor);
+    status_.check();
+    Sizes sizes;
+    for (int axis = 0; axis < TF_NumDims(tensor); ++axis) {
+      sizes.push_back(TF_Dim(tensor, axis));
+    }
+    return {name, tensor, sizes, static_cast<const T*>(TF_TensorData(tensor))};
+  }
+  Inputs<T> inputs(const char* name, long count) {
+    Inputs<T> result;
+    for (long i = 0; i < count; ++i) result.push_back(input(name));
+    return result;
+  }
+
+  T* output(const Sizes& sizes) {
+    // TensorFlow ends the process if the size overflows, instead of failing. Doubles
+    // do not overflow.
+    double bytes = sizeof(T);
+    for (int64_t size : sizes) bytes *= size;
+    if (!(bytes < kMostBytes)) {
+      throw Failure(TF_RESOURCE_EXHAUSTED, "A result would be too large.");
+    }
+    TF_Tensor* tensor =
+        TF_AllocateOutput(context_, next_output_++, kType<T>, sizes.data(),
+                          sizes.size(), sizeof(T) * count(sizes), status_.get());
+    keep(tensor);
+    status_.check();
+    return static_cast<T*>(TF_TensorData(tensor));
+  }
+  std::vector<T*> outputs(long count, const Sizes& sizes) {
+    std::vector<T*> result;
+    for (long i = 0; i < count; ++i) result.push_back(output(sizes));
+    return result;
+  }
+  // The next output is the same memory as an input.
+  void forward(const Input<T>& input) {
+    TF_SetOutput(context_, next_output_++, input.tensor, status_.get());
+    status_.check();
+  }
+
+ private:
+  struct Delete {
+    void operator()(TF_Tensor* tensor) const { TF_DeleteTensor(tensor); }
+  };
+  using Owner = std::unique_ptr<TF_Tensor, Delete>;
+
+  void keep(TF_Tensor* tensor) {
+    Owner owner(tensor);
+    if (owner != nullptr) open_.push_back(std::move(owner));
+  }
+
+  static constexpr double kMostBytes = 1e18;
+  TF_OpKernelContext* context_;
+  Status status_;
+  std::vector<Owner> open_;
+  int next_input_ = 0, next_output_ = 0;
+};
+
+// `Kernel` is made of `Attributes` and has `compute(Tensors<T>&)`.
+template <template <typename> class Kernel, typename T>
+void register_kernel(const char* name) {
   TF_KernelBuilder* builder = TF_NewKernelBuilder(
       name, "CPU",
       [](TF_OpKernelConstruction* construction) -> void* {
-        Attributes attributes(construction);
-        return new Kernel(attributes);
+        Kernel<T>* kernel = nullptr;
+        reporting(
+            [&] {
+              Attributes attributes(construction);
+              kernel = new Kernel<T>(attributes);
+            },
+            [&](TF_Status* status) {
+              TF_OpKernelConstruction_Failure(construction, status);
+            });
+        return kernel;
       },
       [](void* kernel, TF_OpKernelContext* context) {
-        static_cast<const Kernel*>(kernel)->compute(context);
+        reporting(
+            [&] {
+              Tensors<T> tensors(context);
+              static_cast<const Kernel<T>*>(kernel)->compute(tensors);
+            },
+            [&](TF_Status* status) { TF_OpKernelContext_Failure(context, status); });
       },
-      [](void* kernel) { delete static_cast<Kernel*>(kernel); });
-  TF_KernelBuilder_TypeConstraint(builder, "T", type, status.get());
+      [](void* kernel) { delete static_cast<Kernel<T>*>(kernel); });
+  Status status;
+  TF_KernelBuilder_TypeConstraint(builder, "T", kType<T>, status.get());
+  status.check();
   TF_RegisterKernelBuilder(name, builder, status.get());
+  status.check();
 }
 
 // Registers an operation and its kernels, see `register_kernel`.
@@ -178,7 +229,6 @@ template <template <typename> class Kernel>
 void register_operation(const char* name, std::initializer_list<const char*> inputs,
                         std::initializer_list<const char*> outputs,
                         std::initializer_list<const char*> attributes) {
-  Status status;
   TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
   for (auto attribute : attributes) {
     TF_OpDefinitionBuilderAddAttr(definition, attribute);
@@ -188,9 +238,11 @@ void register_operation(const char* name, std::initializer_list<const char*> inp
   for (auto output : outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(
       definition, TF_ShapeInferenceContextSetUnknownShape);
+  Status status;
   TF_RegisterOpDefinition(definition, status.get());
-  register_kernel<Kernel<float>>(name, TF_FLOAT);
-  register_kernel<Kernel<double>>(name, TF_DOUBLE);
+  status.check();
+  register_kernel<Kernel, float>(name);
+  register_kernel<Kernel, double>(name);
 }
 
 }  // namespace atdarts

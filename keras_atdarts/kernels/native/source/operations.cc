@@ -1,5 +1,7 @@
 // The operations that TensorFlow gets. What each means is said where Python wraps it,
-// in ../operations.py.
+// in ../backend.py.
+
+#include <cstdio>
 
 #include "line_operations.h"
 #include "pool_operations.h"
@@ -8,8 +10,7 @@
 namespace atdarts {
 namespace {
 
-// Runs when TensorFlow loads the library.
-const bool registered = [] {
+void register_operations() {
   register_operation<Stage>(
       "AtdartsStage",
       {"tensors: N * T", "lines: L * T", "depthwise: T", "pointwise: T", "scales: T",
@@ -39,7 +40,18 @@ const bool registered = [] {
                            {"strides: int", "maximum: bool"});
   register_operation<PoolGradient>("AtdartsPoolGradient", {"slopes: T", "images: T"},
                                    {"of_images: T"}, {"strides: int", "maximum: bool"});
-  return true;
+}
+
+// Runs when TensorFlow loads the library. What cannot be registered is missing then,
+// and TensorFlow says so where it is called.
+const bool registered = [] {
+  bool all = true;
+  reporting(register_operations, [&](TF_Status* status) {
+    all = false;
+    std::fprintf(stderr, "keras_atdarts: the kernels were not registered: %s\n",
+                 TF_Message(status));
+  });
+  return all;
 }();
 
 }  // namespace

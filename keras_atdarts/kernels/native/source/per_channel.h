@@ -22,19 +22,14 @@ struct Rows {
 template <typename T>
 class PerChannel {
  public:
-  PerChannel(Tensors<T>& tensors, const TF_Tensor* tensor, long edges, long channels)
+  PerChannel(const Input<T>& input, long edges, long channels)
       : channels_(channels), numbers_(edges * channels) {
-    const std::vector<int64_t> sizes = sizes_of(tensor);
-    const long size = count(sizes);
-    if (!tensors.expect(sizes == std::vector<int64_t>{edges} ||
-                            sizes == std::vector<int64_t>{edges, channels},
-                        "Scales and offsets must be `(edges, channels)` "
-                        "or `(edges,)`.")) {
-      return;
-    }
-    const long copies = edges * channels / size;
+    require(input.sizes == Sizes{edges} || input.sizes == Sizes{edges, channels}, "`",
+            input.name, "` must have the shape ", Sizes{edges, channels}, " or ",
+            Sizes{edges}, ", received ", input.sizes, ".");
+    const long copies = edges * channels / count(input.sizes);
     for (long i = 0; i < edges * channels; ++i) {
-      numbers_[i] = numbers<T>(tensor)[i / copies];
+      numbers_[i] = input.numbers[i / copies];
     }
   }
   const T* of(long edge) const { return numbers_.data() + edge * channels_; }
@@ -48,11 +43,11 @@ class PerChannel {
 template <typename T>
 class PerChannelGradients {
  public:
-  PerChannelGradients(Tensors<T>& tensors, const TF_Tensor* scales, long channels)
+  PerChannelGradients(Tensors<T>& tensors, const Input<T>& scales, long channels)
       : channels_(channels),
-        copies_(TF_NumDims(scales) == 1 ? channels : 1),
-        of_scales_(tensors.output(sizes_of(scales))),
-        of_offsets_(tensors.output(sizes_of(scales))) {}
+        copies_(scales.sizes.size() == 1 ? channels : 1),
+        of_scales_(tensors.output(scales.sizes)),
+        of_offsets_(tensors.output(scales.sizes)) {}
 
   void write(long edge, const NormalizationGradient<T>& norm) {
     for (long c = 0; c < channels_; c += copies_) {

@@ -1,4 +1,4 @@
-// TensorFlow's view of pools, see ../operations.py.
+// TensorFlow's view of pools, see ../backend.py.
 #pragma once
 
 #include <vector>
@@ -8,22 +8,22 @@
 
 namespace atdarts {
 
-template <typename T>
-PoolShape shape_of_pool(Tensors<T>& tensors, const TF_Tensor* images, long strides) {
-  if (!tensors.expect(TF_NumDims(images) == 4, "`images` must have 4 axes.") ||
-      !tensors.expect(strides == 1 || strides == 2, "Strides must be 1 or 2.")) {
-    return {};
-  }
-  const auto sizes = sizes_of(images);
-  tensors.expect(sizes[1] > 0 && sizes[2] > 0 && sizes[3] > 0,
-                 "`images` must have pixels and channels.");
-  return {sizes[0], sizes[1], sizes[2], sizes[3], strides};
-}
-
 struct PoolAttributes {
   explicit PoolAttributes(Attributes& attributes)
-      : strides(attributes.integer("strides")),
+      : strides(attributes.integer("strides", 1, 2)),
         is_maximum(attributes.boolean("maximum")) {}
+
+  template <typename T>
+  PoolShape shape_of(const Input<T>& images) const {
+    images.expect_rank(4);
+    images.expect_pixels();
+    const Sizes& sizes = images.sizes;
+    return {sizes[0], sizes[1], sizes[2], sizes[3], strides};
+  }
+
+  static Sizes new_sizes(const PoolShape& shape) {
+    return {shape.batch, shape.new_height(), shape.new_width(), shape.channels};
+  }
 
   const long strides;
   const bool is_maximum;
@@ -34,19 +34,15 @@ class Pool : PoolAttributes {
  public:
   using PoolAttributes::PoolAttributes;
 
-  void compute(TF_OpKernelContext* context) const {
-    Tensors<T> tensors(context);
-    const TF_Tensor* images = tensors.input();
-    if (!tensors.ok()) return;
-    const PoolShape shape = shape_of_pool(tensors, images, strides);
-    if (!tensors.ok()) return;
-    T* result = tensors.output(
-        {shape.batch, shape.new_height(), shape.new_width(), shape.channels});
-    if (!tensors.ok()) return;
+  void compute(Tensors<T>& tensors) const {
+    const auto images = tensors.input("images");
+    const PoolShape shape = shape_of(images);
+    T* result = tensors.output(new_sizes(shape));
+    if (shape.batch == 0) return;
     if (is_maximum) {
-      run<MaximumPool<T>>(shape, numbers<T>(images), result);
+      run<MaximumPool<T>>(shape, images.numbers, result);
     } else {
-      run<AveragePool<T>>(shape, numbers<T>(images), result);
+      run<AveragePool<T>>(shape, images.numbers, result);
     }
   }
 
@@ -65,25 +61,16 @@ class PoolGradient : PoolAttributes {
  public:
   using PoolAttributes::PoolAttributes;
 
-  void compute(TF_OpKernelContext* context) const {
-    Tensors<T> tensors(context);
-    const TF_Tensor *slopes = tensors.input(), *images = tensors.input();
-    if (!tensors.ok()) return;
-    const PoolShape shape = shape_of_pool(tensors, images, strides);
-    if (!tensors.ok()) return;
-    const std::vector<int64_t> new_sizes = {shape.batch, shape.new_height(),
-                                            shape.new_width(), shape.channels};
-    if (!tensors.expect(sizes_of(slopes) == new_sizes,
-                        "The gradient must have the shape of the result.")) {
-      return;
-    }
-    T* gradient = tensors.output(sizes_of(images));
-    if (!tensors.ok()) return;
+  void compute(Tensors<T>& tensors) const {
+    const auto slopes = tensors.input("slopes"), images = tensors.input("images");
+    const PoolShape shape = shape_of(images);
+    slopes.expect_sizes(new_sizes(shape));
+    T* gradient = tensors.output(images.sizes);
+    if (shape.batch == 0) return;
     if (is_maximum) {
-      run<MaximumPoolGradient<T>>(shape, numbers<T>(slopes), numbers<T>(images),
-                                  gradient);
+      run<MaximumPoolGradient<T>>(shape, slopes.numbers, images.numbers, gradient);
     } else {
-      run<AveragePool<T>>(shape, numbers<T>(slopes), numbers<T>(images), gradient);
+      run<AveragePool<T>>(shape, slopes.numbers, images.numbers, gradient);
     }
   }
 

@@ -43,6 +43,7 @@ MomentsOfEdges<T> run_stage(const StageShape& shape, const StageTensors<T>& inpu
         product(x, kernels[edge]->pointwise.data(), pixels,
                 layout.group * shape.channels, channels, filters, products.data());
         moments[edge]->add(products.data(), pixels * filters);
+        // Only the rows below, which are written later: see `count_exact`.
         const long following = (shape.new_height() - end) * width * shape.filters;
         layout.write(products.data(), shape.new_image(), pixels, following,
                      result + row * width * shape.filters);

@@ -1,6 +1,7 @@
-// TensorFlow's view of a stage and its gradient, see ../operations.py.
+// TensorFlow's view of a stage and its gradient, see ../backend.py.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -11,155 +12,133 @@
 
 namespace atdarts {
 
+constexpr int64_t kMostSteps = 256;   // Of strides and dilation.
+constexpr double kMostNumbers = 4e9;  // Of an image with its margins.
+
 template <typename T>
-StageShape shape_of_stage(Tensors<T>& tensors, StageShape shape,
-                          const std::vector<TF_Tensor*>& inputs,
-                          const std::vector<TF_Tensor*>& lines,
-                          const TF_Tensor* depthwise, const TF_Tensor* pointwise) {
-  const long num_inputs = inputs.size();
-  if (!tensors.expect(num_inputs == 1 || num_inputs == shape.edges,
-                      "`tensors` must be one, or one for each edge.") ||
-      !tensors.expect(shape.strides >= 1 && shape.dilation >= 1,
-                      "Strides and dilation must be at least 1.")) {
+struct StageAttributes : EdgesAttributes {
+  explicit StageAttributes(Attributes& attributes)
+      : EdgesAttributes(attributes),
+        num_lines(attributes.integer("L", 0, 1)),
+        strides(attributes.integer("strides", 1, kMostSteps)),
+        dilation(attributes.integer("dilation", 1, kMostSteps)) {}
+
+  // Returns the sizes, of which all are in a range that the kernels can do with.
+  StageShape shape_of(const Inputs<T>& inputs, const Inputs<T>& lines,
+                      const Input<T>& depthwise, const Input<T>& pointwise) const {
+    inputs[0].expect_rank(4);
+    inputs[0].expect_pixels();
+    expect_sizes(inputs, inputs[0].sizes);
+    depthwise.expect_rank(5);
+    pointwise.expect_rank(3);
+    const Sizes& sizes = inputs[0].sizes;
+    const StageShape shape = {edges,    num_tensors == 1,   num_lines == 1,
+                              sizes[0], sizes[1],           sizes[2],
+                              sizes[3], pointwise.sizes[2], depthwise.sizes[1],
+                              strides,  dilation};
+    expect_sizes(lines, {3, edges, shape.channels});
+    depthwise.expect_sizes(
+        {edges, shape.kernel_size, shape.kernel_size, shape.channels, 1});
+    require(shape.kernel_size % 2 == 1 || (shape.kernel_size == 0 && strides == 1),
+            "`depthwise` must have an odd size, or the size 0 with strides of 1, "
+            "received the shape ",
+            depthwise.sizes, " with strides of ", strides, ".");
+    pointwise.expect_sizes({edges, shape.channels, shape.filters});
+    require(shape.filters >= 1 && shape.filters <= kMostChannels,
+            "`pointwise` must have from 1 to ", kMostChannels,
+            " filters, received the shape ", pointwise.sizes, ".");
+    const double margins = 2.0 * dilation * (shape.kernel_size / 2);
+    const double pixels = (shape.height + margins) * (shape.width + margins);
+    const double size = pixels * padded<T>(std::max(shape.channels, shape.filters));
+    require(size < kMostNumbers, "`tensors` of the shape ", sizes, " with margins of ",
+            margins / 2, " are too large.");
     return shape;
   }
-  if (!tensors.expect(TF_NumDims(inputs[0]) == 4, "`tensors` must be images.") ||
-      !tensors.expect(have_sizes(inputs, sizes_of(inputs[0])),
-                      "`tensors` must be of one shape.") ||
-      !tensors.expect(TF_NumDims(depthwise) == 5 && TF_NumDims(pointwise) == 3,
-                      "`depthwise` must have 5 axes and `pointwise` 3.")) {
-    return shape;
+
+  static Sizes new_sizes(const StageShape& shape) {
+    return {shape.batch, shape.new_height(), shape.new_width(), shape.filters};
   }
-  shape.batch = TF_Dim(inputs[0], 0);
-  shape.height = TF_Dim(inputs[0], 1);
-  shape.width = TF_Dim(inputs[0], 2);
-  shape.channels = TF_Dim(inputs[0], 3);
-  shape.filters = TF_Dim(pointwise, 2);
-  shape.kernel_size = TF_Dim(depthwise, 1);
-  const std::vector<int64_t> of_lines = {3, shape.edges, shape.channels};
-  tensors.expect(have_sizes(lines, of_lines),
-                 "`lines` must be `(3, edges, channels)`.");
-  tensors.expect(shape.height > 0 && shape.width > 0 && shape.channels > 0,
-                 "`tensors` must have pixels and channels.");
-  const std::vector<int64_t> of_depthwise = {shape.edges, shape.kernel_size,
-                                             shape.kernel_size, shape.channels, 1};
-  tensors.expect(shape.kernel_size % 2 == 1 ||
-                     (shape.kernel_size == 0 && shape.strides == 1),
-                 "Kernels must have odd sizes; without them there are no strides.");
-  tensors.expect(sizes_of(depthwise) == of_depthwise,
-                 "`depthwise` must be `(edges, size, size, channels, 1)`.");
-  tensors.expect(TF_Dim(pointwise, 0) == shape.edges &&
-                     TF_Dim(pointwise, 1) == shape.channels,
-                 "`pointwise` must be `(edges, channels, filters)`.");
-  return shape;
-}
 
-inline StageShape stage_attributes(Attributes& attributes) {
-  StageShape shape = {};
-  shape.edges = attributes.integer("E");
-  shape.is_shared = attributes.integer("N") == 1;
-  shape.reads_lines = attributes.integer("L") == 1;
-  shape.strides = attributes.integer("strides");
-  shape.dilation = attributes.integer("dilation");
-  return shape;
-}
+  static StageTensors<T> sources(const Inputs<T>& inputs, const Inputs<T>& lines) {
+    return {numbers(inputs), lines.empty() ? nullptr : lines[0].numbers};
+  }
+
+  const long num_lines;  // 1: what is read are batch norms' results, by their line.
+  const long strides, dilation;
+};
 
 template <typename T>
-StageTensors<T> stage_tensors(const std::vector<TF_Tensor*>& inputs,
-                              const std::vector<TF_Tensor*>& lines) {
-  return {numbers<T>(inputs), lines.empty() ? nullptr : numbers<T>(lines[0])};
-}
-
-template <typename T>
-class Stage {
+class Stage : StageAttributes<T> {
  public:
-  explicit Stage(Attributes& attributes) : shape_(stage_attributes(attributes)) {}
+  using StageAttributes<T>::StageAttributes;
 
-  void compute(TF_OpKernelContext* context) const {
-    Tensors<T> tensors(context);
-    const auto inputs = tensors.inputs(shape_.is_shared ? 1 : shape_.edges);
-    const auto lines = tensors.inputs(shape_.reads_lines);
-    const auto *depthwise = tensors.input(), *pointwise = tensors.input();
-    const auto *scales = tensors.input(), *offsets = tensors.input();
-    const auto* epsilon = tensors.input();
-    if (!tensors.ok()) return;
-    const StageShape shape =
-        shape_of_stage(tensors, shape_, inputs, lines, depthwise, pointwise);
-    if (!tensors.ok()) return;
-    const auto results =
-        tensors.outputs(shape.edges, {shape.batch, shape.new_height(),
-                                      shape.new_width(), shape.filters});
+  void compute(Tensors<T>& tensors) const {
+    const auto inputs = tensors.inputs("tensors", this->num_tensors);
+    const auto lines = tensors.inputs("lines", this->num_lines);
+    const auto depthwise = tensors.input("depthwise");
+    const auto pointwise = tensors.input("pointwise");
+    const auto scales = tensors.input("scales"), offsets = tensors.input("offsets");
+    const T epsilon = tensors.input("epsilon").scalar();
+    tensors.input("learning").scalar();  // Which the gradient reads.
+    const StageShape shape = this->shape_of(inputs, lines, depthwise, pointwise);
+    const PerChannel<T> scale(scales, shape.edges, shape.filters);
+    const PerChannel<T> offset(offsets, shape.edges, shape.filters);
+    const auto results = tensors.outputs(shape.edges, this->new_sizes(shape));
     const StatisticsOutputs<T> statistics(tensors, shape.edges, shape.edges,
                                           shape.filters);
-    const PerChannel<T> scale(tensors, scales, shape.edges, shape.filters);
-    const PerChannel<T> offset(tensors, offsets, shape.edges, shape.filters);
-    if (!tensors.ok()) return;
-    const auto sources = stage_tensors<T>(inputs, lines);
-    const auto moments = run_stage(shape, sources, numbers<T>(depthwise),
-                                   numbers<T>(pointwise), results);
+    const auto sources = this->sources(inputs, lines);
+    const auto moments =
+        run_stage(shape, sources, depthwise.numbers, pointwise.numbers, results);
     for (long edge = 0; edge < shape.edges; ++edge) {
       const Distributions distributions =
-          moments[edge]->finish(shape.filters, shape.group<T>(), *numbers<T>(epsilon));
+          moments[edge]->finish(shape.filters, shape.group<T>(), epsilon);
       write_statistics(distributions, statistics.of(edge, edge));
       write_line(distributions, scale.of(edge), offset.of(edge),
                  statistics.of(edge, edge));
     }
   }
-
- private:
-  const StageShape shape_;
 };
 
 template <typename T>
-class StageGradient {
+class StageGradient : StageAttributes<T> {
  public:
-  explicit StageGradient(Attributes& attributes)
-      : shape_(stage_attributes(attributes)) {}
+  using StageAttributes<T>::StageAttributes;
 
-  void compute(TF_OpKernelContext* context) const {
-    Tensors<T> tensors(context);
-    const auto slopes = tensors.inputs(shape_.edges);
-    const auto inputs = tensors.inputs(shape_.is_shared ? 1 : shape_.edges);
-    const auto lines = tensors.inputs(shape_.reads_lines);
-    const auto *depthwise = tensors.input(), *pointwise = tensors.input();
-    const auto* scales = tensors.input();
-    const auto results = tensors.inputs(shape_.edges);
-    const auto *kept = tensors.input(), *learning = tensors.input();
-    if (!tensors.ok()) return;
-    const StageShape shape =
-        shape_of_stage(tensors, shape_, inputs, lines, depthwise, pointwise);
-    const std::vector<int64_t> new_sizes = {shape.batch, shape.new_height(),
-                                            shape.new_width(), shape.filters};
-    if (!tensors.ok() ||
-        !tensors.expect(have_sizes(slopes, new_sizes) && have_sizes(results, new_sizes),
-                        "Gradients must have the shape of the results.")) {
-      return;
-    }
-    const auto of_tensors = tensors.outputs(inputs.size(), sizes_of(inputs[0]));
-    T* of_depthwise = tensors.output(sizes_of(depthwise));
-    T* of_pointwise = tensors.output(sizes_of(pointwise));
+  void compute(Tensors<T>& tensors) const {
+    const auto slopes = tensors.inputs("slopes", this->edges);
+    const auto inputs = tensors.inputs("tensors", this->num_tensors);
+    const auto lines = tensors.inputs("lines", this->num_lines);
+    const auto depthwise = tensors.input("depthwise");
+    const auto pointwise = tensors.input("pointwise");
+    const auto scales = tensors.input("scales");
+    const auto results = tensors.inputs("results", this->edges);
+    const auto kept = tensors.input("kept");
+    const T learning = tensors.input("learning").scalar();
+    const StageShape shape = this->shape_of(inputs, lines, depthwise, pointwise);
+    expect_sizes(slopes, this->new_sizes(shape));
+    expect_sizes(results, this->new_sizes(shape));
+    kept.expect_sizes({2, shape.edges, shape.filters});
+    const PerChannel<T> scale(scales, shape.edges, shape.filters);
+    const auto of_tensors = tensors.outputs(inputs.size(), inputs[0].sizes);
+    T* of_depthwise = tensors.output(depthwise.sizes);
+    T* of_pointwise = tensors.output(pointwise.sizes);
     PerChannelGradients<T> per_channel(tensors, scales, shape.filters);
-    const PerChannel<T> scale(tensors, scales, shape.edges, shape.filters);
-    if (!tensors.ok()) return;
 
-    const Rows<const T> statistics{numbers<T>(kept), shape.edges, shape.filters};
+    const Rows<const T> statistics{kept.numbers, shape.edges, shape.filters};
     NormsOfEdges<T> norms(shape.edges);
     for (long edge = 0; edge < shape.edges; ++edge) {
       norms[edge] = std::make_unique<NormalizationGradient<T>>(
-          numbers<T>(slopes[edge]), numbers<T>(results[edge]),
-          shape.batch * shape.new_image(), shape.filters, statistics.row(0, edge),
-          statistics.row(1, edge), scale.of(edge));
+          slopes[edge].numbers, results[edge].numbers, shape.batch * shape.new_image(),
+          shape.filters, statistics.row(0, edge), statistics.row(1, edge),
+          scale.of(edge));
       per_channel.write(edge, *norms[edge]);
     }
-    const auto sources = stage_tensors<T>(inputs, lines);
-    StageBackward<T> backward(shape, sources, numbers<T>(depthwise),
-                              numbers<T>(pointwise), *numbers<T>(learning) != 0);
-    backward.run(numbers<T>(slopes), numbers<T>(results), norms, of_tensors);
+    const auto sources = this->sources(inputs, lines);
+    StageBackward<T> backward(shape, sources, depthwise.numbers, pointwise.numbers,
+                              learning != 0);
+    backward.run(numbers(slopes), numbers(results), norms, of_tensors);
     backward.write_kernels(of_depthwise, of_pointwise);
   }
-
- private:
-  const StageShape shape_;
 };
 
 }  // namespace atdarts

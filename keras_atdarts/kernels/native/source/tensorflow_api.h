@@ -18,12 +18,18 @@ typedef struct TF_OpKernelConstruction TF_OpKernelConstruction;
 typedef struct TF_OpKernelContext TF_OpKernelContext;
 
 typedef enum { TF_FLOAT = 1, TF_DOUBLE = 2 } TF_DataType;
-enum TF_Code : int { TF_OK = 0, TF_INVALID_ARGUMENT = 3 };  // And others.
+enum TF_Code : int {  // And others.
+  TF_OK = 0,
+  TF_INVALID_ARGUMENT = 3,
+  TF_RESOURCE_EXHAUSTED = 8,
+  TF_INTERNAL = 13
+};
 
 TF_Status* TF_NewStatus(void);
 void TF_DeleteStatus(TF_Status*);
 void TF_SetStatus(TF_Status*, TF_Code, const char* message);
 TF_Code TF_GetCode(const TF_Status*);
+const char* TF_Message(const TF_Status*);
 
 TF_OpDefinitionBuilder* TF_NewOpDefinitionBuilder(const char* name);
 void TF_OpDefinitionBuilderAddAttr(TF_OpDefinitionBuilder*, const char* attribute);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <vector>
 
 namespace atdarts {
@@ -47,12 +48,17 @@ inline long padded(long count) {
 
 // Large blocks of memory that a thread has used before. The system would take them
 // back at once, and be asked for them again by the next kernel, page by page.
+//
+// A thread keeps up to `kMost` of them and `kMostBytes` in all, until it ends; the
+// oldest go first. TensorFlow's threads live as long as the process, so these bounds
+// times the number of threads are what stays in memory between two kernels.
 class Blocks {
  public:
   static Blocks& of_thread() {
     static thread_local Blocks blocks;
     return blocks;
   }
+  Blocks() { free_.reserve(kMost + 1); }  // `give` runs in destructors: it cannot fail.
   ~Blocks() {
     for (const Block& block : free_) std::free(block.memory);
   }
@@ -61,17 +67,23 @@ class Blocks {
     for (Block& block : free_) {
       if (block.bytes != bytes) continue;
       void* memory = block.memory;
+      kept_bytes_ -= bytes;
       free_.erase(free_.begin() + (&block - free_.data()));
       return memory;
     }
-    return std::aligned_alloc(64, bytes);
+    void* memory = std::aligned_alloc(64, bytes);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
   }
   void give(void* memory, size_t bytes) {
-    if (bytes < kLarge) return std::free(memory);
+    if (bytes < kLarge || bytes > kMostBytes) return std::free(memory);
     free_.push_back({memory, bytes});
-    if (free_.size() <= kMost) return;
-    std::free(free_.front().memory);  // Of other sizes than now, probably.
-    free_.erase(free_.begin());
+    kept_bytes_ += bytes;
+    while (free_.size() > kMost || kept_bytes_ > kMostBytes) {
+      std::free(free_.front().memory);  // Of other sizes than now, probably.
+      kept_bytes_ -= free_.front().bytes;
+      free_.erase(free_.begin());
+    }
   }
 
  private:
@@ -79,8 +91,9 @@ class Blocks {
     void* memory;
     size_t bytes;
   };
-  static constexpr size_t kLarge = 1 << 15, kMost = 32;
+  static constexpr size_t kLarge = 1 << 15, kMost = 32, kMostBytes = 1 << 26;
   std::vector<Block> free_;
+  size_t kept_bytes_ = 0;
 };
 
 // Numbers of a kernel's own, all zero at first.
