@@ -1,14 +1,21 @@
 """Compiles the kernels for CPUs, where there is a compiler; see pyproject.toml.
 
 All that they need of TensorFlow is declared in their sources.
+
+Where they cannot be compiled, the installation goes on without them: setuptools warns,
+the package finds no library, and TensorFlow's kernels do what ours would, slower. With
+`ATDARTS_KERNELS=required` in the environment it fails instead. So `make wheel` has it:
+whoever installs a wheel may have no compiler, and gets the kernels that are in it.
 """
 
+import os
 import pathlib
 import platform
 
 from setuptools import Extension
 from setuptools import setup
 
+OPTIONAL = os.environ.get("ATDARTS_KERNELS") != "required"
 NATIVE = pathlib.Path("keras_atdarts/kernels/native")
 OPTIONS = ["-std=gnu++17", "-O3", "-fno-math-errno", "-Wno-psabi"]
 # The libraries that keras_atdarts/kernels/native/library.py chooses from.
@@ -26,7 +33,7 @@ def extension(name, target):
         depends=[str(path) for path in sorted((NATIVE / "source").glob("*.h"))],
         language="c++",
         extra_compile_args=[*OPTIONS, target],
-        optional=True,  # Without it, TensorFlow's kernels do.
+        optional=OPTIONAL,
     )
 
 
