@@ -99,7 +99,7 @@ def test_scripts_understand_what_they_are_told(preset, tmp_path):
                 assert getattr(told, name) == getattr(config, name) or not (
                     config.counts(name)
                 )
-            assert arguments.workdir == str(step.workdir)
+            assert arguments.workdir == step.workdir
         assert expected == ({"search.py": None} if arm.kind == GIVEN else {})
         script, *words = evaluation.command()
         assert (script, words) == (

@@ -111,7 +111,7 @@ BAD = {
     ),
     "unequal parts of the channels": (
         [*SEARCH, "--filters", "6", "--partial-channels", "4"],
-        ["must divide the 6 filters", "partial_channels=4"],
+        ["`partial_channels` must divide `filters` (6)", "Received: 4"],
     ),
     "endless warm-up": (
         [*SEARCH, "--warm-up-epochs", "3"],
