@@ -22,47 +22,47 @@ import sys
 
 __version__ = "0.4.0"
 
-_ROOM_OF = {
-    "AlphaWarmUp": "training",
-    "Augmentation": "data",
-    "Adam": "training",
-    "Architect": "search",
+_HOME_OF = {
+    "AlphaWarmUp": "training.callbacks",
+    "Augmentation": "data.augmentation",
+    "Adam": "training.optimizers",
+    "Architect": "search.architect",
     "CellGenotype": "genotypes",
-    "ChannelAttention": "layers",
-    "DropPath": "layers",
-    "DropPathSchedule": "training",
-    "EpochCosineDecay": "training",
-    "EpochExponentialDecay": "training",
-    "FirstOrder": "search",
+    "ChannelAttention": "layers.attention",
+    "DropPath": "layers.drop_path",
+    "DropPathSchedule": "training.callbacks",
+    "EpochCosineDecay": "training.optimizers",
+    "EpochExponentialDecay": "training.optimizers",
+    "FirstOrder": "search.architect",
     "Genotype": "genotypes",
     "InputError": "errors",
-    "MixedAttention": "search",
-    "MixedOperation": "search",
+    "MixedAttention": "search.mixed_attention",
+    "MixedOperation": "search.mixed_operation",
     "Operation": "operations",
-    "SGD": "training",
-    "SearchCell": "search",
-    "SecondOrder": "search",
-    "SmoothedCrossentropy": "training",
-    "SpatialAttention": "layers",
-    "Supernet": "search",
-    "build_network": "networks",
+    "SGD": "training.optimizers",
+    "SearchCell": "search.cell",
+    "SecondOrder": "search.architect",
+    "SmoothedCrossentropy": "training.losses",
+    "SpatialAttention": "layers.attention",
+    "Supernet": "search.supernet",
+    "build_network": "networks.derived",
     "derive_genotype": "genotypes",
-    "evaluation_batches": "data",
-    "export_saved_model": "networks",
-    "load_dataset": "data",
+    "evaluation_batches": "data.batches",
+    "export_saved_model": "networks.export",
+    "load_dataset": "data.loading",
     "operation_names": "operations",
     "plot_genotype": "genotypes",
     "published_genotypes": "genotypes",
     "random_genotypes": "genotypes",
-    "register_dataset": "data",
+    "register_dataset": "data.datasets",
     "register_operation": "operations",
-    "register_regularizer": "search",
-    "search_batches": "data",
-    "search_split": "data",
-    "training_batches": "data",
-    "without_auxiliary_head": "networks",
+    "register_regularizer": "search.regularizers",
+    "search_batches": "data.batches",
+    "search_split": "data.splits",
+    "training_batches": "data.batches",
+    "without_auxiliary_head": "networks.derived",
 }
-__all__ = ["__version__", *_ROOM_OF]
+__all__ = ["__version__", *_HOME_OF]
 
 
 def __dir__():
@@ -70,15 +70,15 @@ def __dir__():
 
 
 def __getattr__(name):
-    if name not in _ROOM_OF:
+    if name not in _HOME_OF:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     _load_public_names()
     return globals()[name]
 
 
 def _load_public_names():
-    for name, room in _ROOM_OF.items():
-        globals()[name] = getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    for name, home in _HOME_OF.items():
+        globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
 
 
 if "keras" in sys.modules or "tensorflow" in sys.modules:

@@ -13,9 +13,8 @@ file of this folder is imported below. A sub-class of `Operation` can do more: s
 its result between edges, and end in a batch norm of its own.
 """
 
+from keras_atdarts.operations import convolutions  # noqa: F401  It registers them.
 from keras_atdarts.operations.attention import AttentionOperation
-from keras_atdarts.operations.attention import ChannelAttentionOperation
-from keras_atdarts.operations.attention import SpatialAttentionOperation
 from keras_atdarts.operations.attention import attention_names
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import is_none
@@ -23,34 +22,22 @@ from keras_atdarts.operations.base import operation_class
 from keras_atdarts.operations.base import operation_names
 from keras_atdarts.operations.base import register_operation
 from keras_atdarts.operations.building import AttendedOperation
-from keras_atdarts.operations.building import LayerOperation
 from keras_atdarts.operations.building import build_operation
-from keras_atdarts.operations.convolutions import DilatedConvolution
-from keras_atdarts.operations.convolutions import RowColumnConvolution
-from keras_atdarts.operations.convolutions import SeparableConvolution
 from keras_atdarts.operations.search_spaces import ATTENTION_PLACEMENTS
 from keras_atdarts.operations.search_spaces import SEARCH_SPACES
 from keras_atdarts.operations.search_spaces import place_attention
 from keras_atdarts.operations.search_spaces import resolve_operations
 from keras_atdarts.operations.simple import Pooling
 from keras_atdarts.operations.simple import Skip
-from keras_atdarts.operations.simple import Zero
 
 __all__ = [
     "ATTENTION_PLACEMENTS",
     "AttendedOperation",
     "AttentionOperation",
-    "ChannelAttentionOperation",
-    "DilatedConvolution",
-    "LayerOperation",
     "Operation",
     "Pooling",
-    "RowColumnConvolution",
     "SEARCH_SPACES",
-    "SeparableConvolution",
     "Skip",
-    "SpatialAttentionOperation",
-    "Zero",
     "attention_names",
     "build_operation",
     "is_none",
