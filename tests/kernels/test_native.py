@@ -53,7 +53,7 @@ def test_what_does_not_belong_together_is_refused():
     backend, images = Native(), numbers(2, 1, 4, 4, 3)
     terms, _ = backend.normalize(tf.unstack(images))
     kernels = numbers(2, 3, 3, 3, 1), numbers(2, 3, 5)
-    with pytest.raises(ValueError, match="one batch norm's"):
+    with pytest.raises(ValueError, match="those of one batch norm"):
         backend.stage(terms[::-1], *kernels)
     with pytest.raises(tf.errors.InvalidArgumentError):
         backend.normalize([images[0], images[:, 0]])
