@@ -17,7 +17,7 @@ from setuptools import setup
 
 OPTIONAL = os.environ.get("ATDARTS_KERNELS") != "required"
 NATIVE = pathlib.Path("keras_atdarts/kernels/native")
-OPTIONS = ["-std=gnu++17", "-O3", "-fno-math-errno", "-Wno-psabi"]
+OPTIONS = ["-std=gnu++17", "-O3", "-g0", "-fno-math-errno", "-Wno-psabi"]
 # The libraries that keras_atdarts/kernels/native/library.py chooses from.
 LEVELS = {
     "x86_64": {"kernels_v4": "-march=x86-64-v4", "kernels_v3": "-march=x86-64-v3"},

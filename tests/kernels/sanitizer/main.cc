@@ -350,14 +350,15 @@ long refuse(Random& random) {
     call.attributes["row_of"] = {0, call.inputs[3].sizes[1] - 1, 0};
     refused += refuse_sizes(random, call, {3});
     refused += refuse_attributes(
-        call, {{"N", counts},
-               {"L", one_by_one({least, -1, most})},
-               {"line_of", {{}, {0}, {0, 0, 0, 0}, {1, 0, 0}, {0, -2, 0}, {0, most, 0}}},
-               {"row_of", {{}, {0}, {0, 0, 0, 0}, {9, 0, 0}, {0, -1, 0}, {0, most, 0}}}});
+        call,
+        {{"N", counts},
+         {"L", one_by_one({least, -1, most})},
+         {"line_of", {{}, {0}, {0, 0, 0, 0}, {1, 0, 0}, {0, -2, 0}, {0, most, 0}}},
+         {"row_of", {{}, {0}, {0, 0, 0, 0}, {9, 0, 0}, {0, -1, 0}, {0, most, 0}}}});
     replace(random, call.inputs[3], {2, 4, 6});
     expect_refusal(call, TF_INVALID_ARGUMENT);
-    // Margins of 1,024 pixels need more memory than there may be, see above. The address
-    // sanitizer mentions each of these blocks.
+    // Margins of 1,024 pixels need more memory than there may be, see above. The
+    // address sanitizer mentions each of these blocks.
     StageSizes wide = {1, 1, 1, 1, 1, 1, 9, 1, 1, false, false};
     for (Call call : stage(random, wide, {1, 1}, type)) {
       call.attributes["dilation"] = {256};
