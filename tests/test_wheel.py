@@ -48,11 +48,12 @@ def sources(tmp_path):
     return copy
 
 
-def run(*command, **variables):
+def run(folder, *command, **variables):
     """Runs a Python command where there is no compiler, and returns what it prints."""
     variables = {"PATH": "/nowhere", "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
     done = subprocess.run(
         [sys.executable, *map(str, command)],
+        cwd=folder,  # Not the root, whose package Python would find first.
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
@@ -69,7 +70,8 @@ def test_a_wheel_needs_no_compiler(sources, tmp_path):
     pip = ("-m", "pip", "--disable-pip-version-check")
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--quiet")
     wheels, site = tmp_path / "wheels", tmp_path / "site"
-    run(*pip, "wheel", *options, "-w", wheels, sources, ATDARTS_KERNELS="required")
+    required = {"ATDARTS_KERNELS": "required"}
+    run(tmp_path, *pip, "wheel", *options, "-w", wheels, sources, **required)
     [wheel] = wheels.glob("*.whl")
     assert "none-any" not in wheel.name  # It is for this kind of machine.
     files = set(zipfile.ZipFile(wheel).namelist())
@@ -79,5 +81,5 @@ def test_a_wheel_needs_no_compiler(sources, tmp_path):
     assert {x.split("/")[-1] for x in kernels} == {
         path.name for path in library.FOLDER.glob("*.so")
     }
-    run(*pip, "install", *options, "--target", site, wheel)
-    assert run("-c", SCRIPT, PYTHONPATH=str(site)).startswith(str(site))
+    run(tmp_path, *pip, "install", *options, "--target", site, wheel)
+    assert run(tmp_path, "-c", SCRIPT, PYTHONPATH=str(site)).startswith(str(site))
