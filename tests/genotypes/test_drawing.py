@@ -15,7 +15,9 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.genotypes.genotype import source_name
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+needs_dot = pytest.mark.skipif(
+    shutil.which("dot") is None, reason="needs Graphviz: apt install graphviz"
+)
 
 SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 

@@ -169,10 +169,10 @@ numpy.save(sys.argv[2], [Native().sum([term]) for term in terms])
 """
 
 
-@needs_library
 @pytest.mark.skipif(
     not list(library.FOLDER.glob("kernels_v3.*.so")), reason="this is no x86-64"
 )
+@needs_library
 def test_older_processors_compute_the_same(tmp_path):
     inputs = [numbers(3, 7, 5, 6), numbers(2, 5, 5, 6, 1), numbers(2, 6, 6)]
     np.savez(tmp_path / "inputs.npz", *inputs)

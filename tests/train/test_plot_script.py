@@ -16,7 +16,9 @@ from keras_atdarts.genotypes.genotype import Genotype
 SCRIPT = pathlib.Path(__file__).parents[2] / "train" / "plot.py"
 SMALL = "--num-cells 3 --filters 4 --image-shape 16 20 1 --num-classes 5".split()
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz")
+needs_dot = pytest.mark.skipif(
+    shutil.which("dot") is None, reason="needs Graphviz: apt install graphviz"
+)
 
 
 @pytest.fixture(scope="module")
