@@ -109,7 +109,7 @@ def test_layer_of_the_user_goes_all_the_way(road):
 
 def test_penalty_of_the_user_is_that_of_the_supernet(road):
     forget()
-    load_imports([road / "gate.py"])
+    load_imports([str(road / "gate.py")])
     supernet = keras.saving.load_model(road / "a" / workdir.SUPERNET)
     [penalty] = supernet.architect.regularizers
     assert (penalty.name, penalty.strength) == ("no_mine", 0.5)

@@ -48,13 +48,22 @@ def load_network(run):
     path = run.file(workdir.NETWORK)
     try:
         network = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        cause = first_cause(error)
+        reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         raise InputError(
             f"Cannot load '{path}': {reason} Expected the network that "
             "train/retrain.py writes."
         ) from error
     return in_float32(without_auxiliary_head(network))
+
+
+def first_cause(error):
+    """Returns the user's mistake behind Keras' errors; without one, the error."""
+    cause = error
+    while cause is not None and not isinstance(cause, InputError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or error
 
 
 def load_dataset_of_run(config, description):
