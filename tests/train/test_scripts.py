@@ -339,7 +339,7 @@ def test_interrupted_retraining_keeps_the_network(road, tmp_path, monkeypatch, c
     words += ["--dataset", road.images, "--workdir", tmp_path / "net", "--epochs", 5]
     words += ["--auxiliary", "--drop-path-rate", 0.2, "--cutout", 4]
     assert scripts.run("retrain.py", *words) == 130
-    message = capsys.readouterr().err.strip()
+    message = capsys.readouterr().err.splitlines()[-1]
     expected = f"retrain.py: interrupted: 1 finished epoch is in {tmp_path / 'net'}."
     assert message.startswith(f"{expected} To go on: ")
     network = keras.saving.load_model(tmp_path / "net" / workdir.NETWORK)
