@@ -1,8 +1,8 @@
 """Trains the network of a genotype from scratch.
 
 After each epoch it saves the network; after the last one it prints the accuracy
-on the test images. It does not look for the epoch that is best on them, for that
-would be choosing by the images that are to judge.
+on the test images. It does not pick the epoch that is best on them: the test images
+only measure.
 
     python train/retrain.py --genotype runs/a/genotype.json --workdir runs/a-net
     python train/retrain.py --genotype DARTS_V2 --preset paper --workdir runs/darts
@@ -131,12 +131,7 @@ def prepare(config, genotype, dataset, num_examples):
         recompute_cells(network)
     if config.gradient_accumulation > 1:
         network = AccumulatingNetwork(network, config.gradient_accumulation)
-    optimizer = SGD(
-        learning_rate_schedule(config, steps),
-        config.momentum,
-        clip_norm=config.clip_norm,
-        coupled_weight_decay=config.weight_decay,
-    )
+    optimizer = make_optimizer(config, steps)
     # Several devices need the optimizer's variables before `fit`.
     optimizer.build(network.trainable_variables)
     compile_network(network, optimizer, config)
@@ -155,6 +150,16 @@ def make_augmentation(config):
         contrast=config.contrast,
         saturation=config.saturation,
         hue=config.hue,
+    )
+
+
+def make_optimizer(config, steps):
+    """Returns the optimizer of a configuration, for epochs of so many steps."""
+    return SGD(
+        learning_rate_schedule(config, steps),
+        config.momentum,
+        clip_norm=config.clip_norm,
+        coupled_weight_decay=config.weight_decay,
     )
 
 

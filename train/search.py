@@ -9,8 +9,8 @@ two cells, alphas.json how they came about, epoch by epoch.
     python train/search.py --dataset cifar10 --preset paper --workdir runs/paper
     python train/search.py --strategy random --samples 8 --workdir runs/random
 
-Presets: quick takes minutes on two cores and shows the whole road; cpu takes up
-to an hour on two cores and finds a cell worth keeping; paper is the search of the
+Presets: quick takes minutes on two cores and shows all steps; cpu takes up to an
+hour on two cores and finds a cell worth keeping; paper is the search of the
 AT-DARTS paper, darts and darts-second-order are those of DARTS, pc-darts is that of
 PC-DARTS, for GPUs.
 

@@ -71,8 +71,8 @@ def choose_gpus(num_devices):
         tf.config.set_visible_devices(_gpus()[:num_devices], "GPU")
     elif num_devices > 1:
         raise InputError(
-            f"Of several machines, one without GPUs is one device; received "
-            f"{num_devices} devices. Give --devices 1."
+            f"A machine without GPUs is one device where several train together; "
+            f"received {num_devices} devices. Give --devices 1."
         )
 
 

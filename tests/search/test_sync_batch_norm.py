@@ -72,5 +72,5 @@ def test_without_it_each_device_sees_its_part():
 
 
 def test_statistics_of_parts_are_not_synchronized():
-    with pytest.raises(InputError, match="gradient_accumulation 2 works it off"):
+    with pytest.raises(InputError, match="gradient_accumulation 2, which divides it"):
         SearchConfig(devices=2, sync_batch_norm=True, gradient_accumulation=2)

@@ -219,7 +219,7 @@ def tensorboard_values(run):
 
 def test_the_way_was_that_of_the_kills(runs):
     search, net = (runs[script][1] for script in SCRIPTS)
-    damaged = "Passing over the damaged '"
+    damaged = "Skipping the damaged '"
     assert [printed.count(damaged) for printed in search.printed] == [0, 1]
     assert "yet: starting again" in net.printed[1]
     for killed in (search, net):

@@ -71,7 +71,7 @@ class Checkpoints:
             # A damaged archive raises whatever its damaged part leads to.
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else repr(error)
-                print(f"Passing over the damaged '{path}': {reason}", file=sys.stderr)
+                print(f"Skipping the damaged '{path}': {reason}", file=sys.stderr)
         if paths:
             raise InputError(
                 f"None of the {len(paths)} checkpoints in '{self.folder}' is whole. "

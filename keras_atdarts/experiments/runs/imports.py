@@ -16,8 +16,8 @@ from keras_atdarts.experiments.runs import workdir
 
 SUFFIX = ".py"
 IMPORT_HELP = (
-    "Python files of your own, or dotted names of modules, to load first: they can "
-    "register operations, penalties and data sets"
+    "Python files of your own, or dotted names of modules, to load first. They can "
+    "register operations, penalties and data sets, and must not compute anything"
 )
 
 

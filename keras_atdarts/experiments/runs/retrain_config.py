@@ -15,6 +15,7 @@ from keras_atdarts.experiments.runs.settings import whole_number
 from keras_atdarts.experiments.runs.training_config import CELLS_HELP
 from keras_atdarts.experiments.runs.training_config import CUTOUT_HELP
 from keras_atdarts.experiments.runs.training_config import FILTERS_HELP
+from keras_atdarts.experiments.runs.training_config import PART
 from keras_atdarts.experiments.runs.training_config import WEIGHTS
 from keras_atdarts.experiments.runs.training_config import TrainingConfig
 from keras_atdarts.experiments.runs.training_config import check_falling
@@ -92,49 +93,36 @@ class RetrainConfig(TrainingConfig):
 
     held_out: float = setting(
         0.0,
-        number(minimum=0, below=1),
+        PART,
         "data",
-        "part of the training images that is kept out of the training and judges it "
-        "in the place of the test images; 0 trains on all",
+        "part of the training images that is not trained on and measures the accuracy "
+        "in place of the test images; 0 trains on all",
     )
     central_fraction: float = setting(
         1.0,
         number(above=0),
         "data",
-        "part of its sides that a resized image keeps when its centre is cropped; "
-        "0.875 with 224 pixels is 256, then 224",
+        "part of its sides that an image keeps when it is cropped after resizing; "
+        "with 0.875, an image of 224 pixels is resized to 256 first",
     )
     resized_crop: bool = setting(
         False,
         on_or_off(),
         "data",
-        "train on a random part of each image, of 8 to 100 % of its whole area, "
-        "resized",
+        "train on a random part of each image, 8 to 100 % of its area, resized",
     )
     cutout: int = setting(16, whole_number(0), "data", CUTOUT_HELP)
     brightness: float = setting(
-        0.0,
-        number(minimum=0, below=1),
-        "data",
-        "make images up to this part brighter or darker",
+        0.0, PART, "data", "make images brighter or darker, at most by this part"
     )
     contrast: float = setting(
-        0.0,
-        number(minimum=0, below=1),
-        "data",
-        "raise or lower the contrast of images by up to this part",
+        0.0, PART, "data", "raise or lower the contrast, at most by this part"
     )
     saturation: float = setting(
-        0.0,
-        number(minimum=0, below=1),
-        "data",
-        "raise or lower the saturation of colours by up to this part",
+        0.0, PART, "data", "raise or lower the saturation, at most by this part"
     )
     hue: float = setting(
-        0.0,
-        number(minimum=0, below=1),
-        "data",
-        "turn the circle of colours by up to this part of it",
+        0.0, PART, "data", "turn the colour circle, at most by this part"
     )
     network: str = setting(
         "cifar",
@@ -147,9 +135,9 @@ class RetrainConfig(TrainingConfig):
     num_cells: int = setting(20, whole_number(3), "network", CELLS_HELP)
     drop_path_rate: float = setting(
         0.2,
-        number(minimum=0, below=1),
+        PART,
         "network",
-        "part of the paths dropped in the last epoch, rising from 0 in the first",
+        "part of the paths that is dropped in the last epoch; rises from 0",
     )
     auxiliary: bool = setting(
         True,
@@ -181,7 +169,7 @@ class RetrainConfig(TrainingConfig):
         0.0,
         number(minimum=0),
         WEIGHTS,
-        "learning rate the cosine ends at",
+        "learning rate at the end of the cosine",
         only_with={"learning_rate_schedule": "cosine"},
     )
     learning_rate_decay: float = setting(
@@ -192,17 +180,14 @@ class RetrainConfig(TrainingConfig):
         only_with={"learning_rate_schedule": "exponential"},
     )
     label_smoothing: float = setting(
-        0.0,
-        number(minimum=0, below=1),
-        WEIGHTS,
-        "part of each label that all classes share",
+        0.0, PART, WEIGHTS, "part of each label that is divided among all classes"
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.precision == "mixed_float16" and self.devices > 1:
             raise InputError(
-                "precision mixed_float16 is for one device: Keras does not scale "
-                f"losses on {self.devices}. Give --precision mixed_bfloat16."
+                "precision mixed_float16 is for one device, where Keras scales losses; "
+                f"received {self.devices} devices. Give --precision mixed_bfloat16."
             )
         check_falling(self, "learning_rate", "learning_rate_min")

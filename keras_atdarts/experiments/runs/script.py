@@ -116,7 +116,7 @@ def saying_when_interrupted(finished):
         raise KeyboardInterrupt(finished()) from None
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise InputError(
-            f"Memory ran out; {finished()} Less is needed with a higher "
-            "--gradient-accumulation, with --recompute, --precision mixed_bfloat16, "
-            "or a lower --batch-size or --filters."
+            f"Memory ran out; {finished()} To need less, give a higher "
+            "--gradient-accumulation, --recompute, --precision mixed_bfloat16, or a "
+            "lower --batch-size or --filters."
         ) from error

@@ -19,6 +19,7 @@ from keras_atdarts.experiments.runs.training_config import CELLS_HELP
 from keras_atdarts.experiments.runs.training_config import CUTOUT_HELP
 from keras_atdarts.experiments.runs.training_config import DECAY_HELP
 from keras_atdarts.experiments.runs.training_config import FILTERS_HELP
+from keras_atdarts.experiments.runs.training_config import PART
 from keras_atdarts.experiments.runs.training_config import WEIGHTS
 from keras_atdarts.experiments.runs.training_config import TrainingConfig
 from keras_atdarts.experiments.runs.training_config import check_falling
@@ -28,7 +29,7 @@ from keras_atdarts.search.regularizers import regularizer_names
 
 SEARCH_PRESETS = {
     # python train/search.py
-    # A few minutes on two cores: shows the whole road, not a cell to keep.
+    # A few minutes on two cores: shows all steps; its cell is not worth keeping.
     "quick": {
         "filters": 8,
         "num_cells": 5,
@@ -120,8 +121,9 @@ class SearchConfig(TrainingConfig):
         one_of("gradient", "random"),
         "search",
         "gradient learns which operations count; random draws genotypes, to compare "
-        f"with, and takes only {', '.join(map(flag_name, OF_RANDOM_SEARCH[1:]))} and, "
-        f"for the retraining it names, {', '.join(map(flag_name, OF_ITS_RETRAINING))}",
+        f"with. random takes only {', '.join(map(flag_name, OF_RANDOM_SEARCH[1:]))} "
+        "and, for the retraining that follows, "
+        f"{', '.join(map(flag_name, OF_ITS_RETRAINING))}",
     )
     samples: int = setting(
         1,
@@ -134,21 +136,21 @@ class SearchConfig(TrainingConfig):
         0.5,
         number(above=0, below=1),
         "data",
-        "part of the training images that trains weights; the rest trains alphas",
+        "part of the training images that trains weights; the others train alphas",
     )
     cutout: int = setting(0, whole_number(0), "data", CUTOUT_HELP)
     operations: tuple = setting(
         ("at_darts",),
         several(text()),
         "supernet",
-        "what every edge of a cell can be: operations, or a named set of them",
+        "operations that an edge of a cell can be, or a named set of them",
     )
     attention_placement: str = setting(
         "among_operations",
         one_of(*ATTENTION_PLACEMENTS),
         "supernet",
-        "attention as operations among the others, or as a choice of its own that "
-        "follows them on every edge",
+        "attention is one of the operations, or follows an operation and is chosen "
+        "for itself",
     )
     filters: int = setting(16, whole_number(1), "supernet", FILTERS_HELP)
     num_cells: int = setting(8, whole_number(3), "supernet", CELLS_HELP)
@@ -156,9 +158,8 @@ class SearchConfig(TrainingConfig):
         1,
         whole_number(1),
         "supernet",
-        "above 1, mix only one in so many channels and let the rest pass, as "
-        "PC-DARTS: for less time and memory. The edges that enter a node then have "
-        "weights as well, by which they are chosen",
+        "above 1, mix one in N channels and pass the others on, as in PC-DARTS, for "
+        "less time and memory. Edges then have weights too, by which they are chosen",
     )
     epochs: int = setting(
         50, whole_number(1), "training", "passes over the images that train weights"
@@ -170,26 +171,26 @@ class SearchConfig(TrainingConfig):
         0.025, number(above=0), WEIGHTS, "learning rate of the first epoch"
     )
     weight_learning_rate_min: float = setting(
-        0.001, number(minimum=0), WEIGHTS, "learning rate the cosine ends at"
+        0.001, number(minimum=0), WEIGHTS, "learning rate at the end of the cosine"
     )
     warm_up_epochs: int = setting(
         0,
         whole_number(0),
         ALPHAS,
-        "epochs at the start that train weights only, without the alphas' pass",
+        "epochs at the start that train weights only",
     )
     order: int = setting(
         1,
         whole_number(1, maximum=2),
         ALPHAS,
-        "order of approximation: 1 takes the weights as they are, 2 as they would "
-        "be after their next step, at about three times the cost",
+        "order of approximation: 1 takes the weights as they are; 2 takes them after "
+        "their next step, at about three times the cost",
     )
     hessian: str = setting(
         "finite_difference",
         one_of("finite_difference", "exact"),
         ALPHAS,
-        "how its second derivatives come about: from two gradients, as in the DARTS "
+        "how second derivatives are computed: from two gradients, as in the DARTS "
         "paper, or by differentiating twice",
         only_with={"order": 2},
     )
@@ -198,18 +199,14 @@ class SearchConfig(TrainingConfig):
     )
     alpha_betas: tuple = setting(
         (0.5, 0.999),
-        several(number(minimum=0, below=1), count=2),
+        several(PART, count=2),
         ALPHAS,
         "decay rates of Adam's two moments",
         metavar=("BETA_1", "BETA_2"),
         only_with={"alpha_optimizer": "adam"},
     )
     alpha_momentum: float = setting(
-        0.9,
-        number(minimum=0, below=1),
-        ALPHAS,
-        "momentum of SGD",
-        only_with={"alpha_optimizer": "sgd"},
+        0.9, PART, ALPHAS, "momentum of SGD", only_with={"alpha_optimizer": "sgd"}
     )
     alpha_learning_rate: float = setting(
         3e-4, number(above=0), ALPHAS, "learning rate of the first epoch"
@@ -218,14 +215,14 @@ class SearchConfig(TrainingConfig):
         None,
         optional(number(minimum=0)),
         ALPHAS,
-        "learning rate the cosine ends at; none keeps that of the first epoch",
+        "learning rate at the end of the cosine; none keeps that of the first epoch",
     )
     alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
     regularizers: tuple = setting(
         None,
         optional(several(text())),
         ALPHAS,
-        f"penalties that are added to the loss of the alphas, with their strengths: "
+        "penalties that are added to the loss of the alphas, with their strengths: "
         f"{', '.join(regularizer_names())}, or your own, see --import",
         metavar="NAME=STRENGTH",
     )
@@ -241,15 +238,14 @@ class SearchConfig(TrainingConfig):
         super().__post_init__()
         if self.precision == "mixed_float16":
             raise InputError(
-                "precision mixed_float16 is for retraining: Keras scales the losses "
-                "of one optimizer, and a search has two. Give --precision "
-                "mixed_bfloat16."
+                "precision mixed_float16 is for retraining: Keras scales the loss of "
+                "one optimizer; a search has two. Give --precision mixed_bfloat16."
             )
         check_partial_channels(self.filters, self.partial_channels)
         if self.warm_up_epochs and self.warm_up_epochs >= self.epochs:
             raise InputError(
-                f"warm_up_epochs must be fewer than the epochs ({self.epochs}), or "
-                f"alphas would learn nothing; received {self.warm_up_epochs}."
+                f"warm_up_epochs must be fewer than the epochs ({self.epochs}): "
+                f"alphas learn after it; received {self.warm_up_epochs}. Give fewer."
             )
         check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
         check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")

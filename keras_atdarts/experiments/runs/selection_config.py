@@ -33,23 +33,23 @@ class SelectionConfig(RetrainConfig):
         0.2,
         number(above=0, below=1),
         "data",
-        "part of the training images that is kept out of the trainings and judges "
-        "them; the test images are not touched",
+        "part of the training images that is not trained on and measures the "
+        "accuracy; the test images are not used",
     )
     seeds: int = setting(
         1,
         whole_number(1),
         "training",
-        "how many times each genotype is trained, with seeds from --seed on, each "
-        "with other images held out",
+        "how often each genotype is trained: with seeds from --seed on, each with "
+        "other images held out",
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.seed + self.seeds > 2**32:
             raise InputError(
-                f"seed {self.seed} leaves no room for {self.seeds} seeds; received "
-                "seeds beyond 4294967295. Give a lower --seed."
+                f"Seeds must be at most 4294967295; received {self.seeds} seeds from "
+                f"{self.seed} on. Give a lower --seed."
             )
 
     def of_training(self, number):

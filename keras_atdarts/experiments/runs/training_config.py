@@ -19,6 +19,7 @@ from keras_atdarts.experiments.runs.settings import several
 from keras_atdarts.experiments.runs.settings import text
 from keras_atdarts.experiments.runs.settings import whole_number
 
+PART = number(minimum=0, below=1)
 PYTHON = Kind(
     f"a file *{SUFFIX} or the dotted name of a module", is_import, absolute_import
 )
@@ -62,14 +63,14 @@ def check_divisible(batch_size, devices, parts=1):
     if share % parts:
         possible = [str(n) for n in range(1, share + 1) if share % n == 0]
         raise InputError(
-            f"A device cannot work off its {share} images of a batch in {parts} equal "
+            f"A device cannot divide its {share} images of a batch into {parts} equal "
             "parts. Give --gradient-accumulation one of the numbers "
             f"{', '.join(possible)}."
         )
 
 
 def load_dataset_of(config):
-    """Returns the `ImageDataset` that a `TrainingConfig` names."""
+    """Opens the `ImageDataset` of a configuration."""
     return load_dataset(
         config.dataset,
         config.data_dir,
@@ -116,69 +117,68 @@ class TrainingConfig(Config):
         None,
         optional(whole_number(1)),
         "training",
-        "end each epoch after at most so many steps; none uses all images",
+        "most steps of an epoch; none uses all images",
     )
     devices: int = setting(
         1,
         whole_number(1),
         "training",
-        "GPUs of a machine that share each batch; without a GPU, as many parts of "
-        "the CPU",
+        "GPUs of a machine that share each batch; a machine without GPUs divides its "
+        "CPU",
     )
     seed: int = setting(
         0,
         whole_number(0, maximum=2**32 - 1),
         "training",
-        "decides the order of images, their augmentation and the initial values",
+        "seed of the order of images, of their augmentation and of the initial values",
     )
     deterministic: bool = setting(
         False,
         on_or_off(),
         "training",
-        "the same results to the last bit from the same seed, machine and versions; "
-        "GPUs then take slower kernels, and refuse an operation that has none",
+        "give the same results to the last bit for the same seed, machine and "
+        "versions; on GPUs this is slower, and an operation without a deterministic "
+        "kernel is an error",
     )
     precision: str = setting(
         "float32",
         one_of("float32", "mixed_bfloat16", "mixed_float16"),
         MEMORY,
-        "of the activations; weights, alphas, statistics of batch norms and losses "
-        "are float32 always. mixed_bfloat16 halves the memory, for GPUs that know "
-        "it; mixed_float16, for older ones, is for retraining on one device: its "
-        "gradients need a scale, which Keras finds for one optimizer and one device",
+        "precision of the activations. Weights, alphas, statistics of batch norms and "
+        "losses are always float32. mixed_bfloat16 halves the memory, on GPUs that "
+        "support it. mixed_float16 does so on older GPUs, but only in a retraining on "
+        "one device: Keras scales its gradients for one optimizer and one device",
     )
     jit: bool = setting(
         False,
         on_or_off(),
         MEMORY,
-        "let XLA compile the step: for GPUs, after minutes of compiling. On CPUs its "
-        "depthwise convolutions are 50 to 100 times slower",
+        "compile the step with XLA. On GPUs this takes minutes at the start. On CPUs "
+        "XLA's depthwise convolutions are 50 to 100 times slower",
         only_with={"devices": 1},
     )
     sync_batch_norm: bool = setting(
         False,
         on_or_off(),
         "training",
-        "normalise by the statistics of the whole batch on several devices too, "
-        "which talk in every layer then; without it, each takes its own part's",
+        "on several devices, normalise by the statistics of the whole batch. Devices "
+        "then communicate in every layer; without it each uses its part of the batch",
     )
     gradient_accumulation: int = setting(
         1,
         whole_number(1),
         MEMORY,
-        "work off each batch in so many equal parts, one after the other, and take "
-        "one step with the mean of their gradients: about so much less memory. Steps "
-        "and learning rates are those of the whole batch; batch norms see one part "
-        "at a time, so parts should not be small, and running statistics move with "
-        "each",
+        "compute each batch in N equal parts, one after the other, and take one step "
+        "with the mean of their gradients. This divides the memory of activations by "
+        "about N. Batch norms see one part at a time, so parts should not be small",
     )
     recompute: bool = setting(
         False,
         on_or_off(),
         MEMORY,
-        "keep the activations between cells only, and compute those within a cell "
-        "again when its gradients need them: the same results in about a third more "
-        "time, so try --gradient-accumulation first. XLA would undo it",
+        "keep only the activations between cells, and compute those within a cell "
+        "again for its gradients. This gives the same results and takes about a third "
+        "more time; try --gradient-accumulation first. XLA would undo it",
         only_with={"jit": False},
     )
     imports: tuple = setting(
@@ -188,9 +188,7 @@ class TrainingConfig(Config):
         f"{IMPORT_HELP}. The run records them for all later scripts",
         metavar="FILE",
     )
-    momentum: float = setting(
-        0.9, number(minimum=0, below=1), WEIGHTS, "momentum of SGD"
-    )
+    momentum: float = setting(0.9, PART, WEIGHTS, "momentum of SGD")
     weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
     clip_norm: float = setting(
         5.0,
@@ -203,8 +201,8 @@ class TrainingConfig(Config):
         super().__post_init__()
         if self.sync_batch_norm and self.gradient_accumulation > 1:
             raise InputError(
-                "sync_batch_norm needs the whole batch at once, and "
-                f"gradient_accumulation {self.gradient_accumulation} works it off in "
-                "parts. Leave one of them out."
+                "sync_batch_norm needs the whole batch at once; received "
+                f"gradient_accumulation {self.gradient_accumulation}, which divides "
+                "it. Leave one of them out."
             )
         check_divisible(self.batch_size, self.devices, self.gradient_accumulation)

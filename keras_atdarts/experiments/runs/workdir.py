@@ -37,30 +37,10 @@ CANDIDATES = "candidates"
 TRAININGS = "trainings"
 SELECTION = "selection.json"
 
-FINISHED = "finished"  # In the configuration: when, or None.
+# All files of a run: every name above.
+RUN_FILES = tuple(value for name, value in globals().items() if name.isupper())
 
-RUN_FILES = (
-    CONFIG,
-    HISTORY,
-    RESOURCES,
-    TENSORBOARD,
-    CHECKPOINTS,
-    SPLIT,
-    ALPHAS,
-    GENOTYPE,
-    GENOTYPES,
-    CELLS,
-    SUPERNET,
-    NETWORK,
-    EVALUATION,
-    VALIDATION,
-    REPORT,
-    REPORT_PAGE,
-    EXPLANATION,
-    CANDIDATES,
-    TRAININGS,
-    SELECTION,
-)
+FINISHED = "finished"  # In the configuration: when, or None.
 
 
 class RunDirectory:
@@ -138,7 +118,8 @@ class RunDirectory:
         for name in needs:
             if not run.file(name).exists():
                 raise InputError(
-                    f"'{path}' has no {name}: expected the directory of a finished run."
+                    f"'{path}' has no {name}: expected the directory of a finished "
+                    "run. Finish it with --resume, or give another directory."
                 )
         return run
 
@@ -249,8 +230,8 @@ class RunDirectory:
         if not isinstance(saved, dict) or saved.get("kind") != config_class.__name__:
             kind = saved.get("kind") if isinstance(saved, dict) else None
             raise InputError(
-                f"'{self.file(CONFIG)}' is not of the expected kind of run: "
-                f"expected {config_class.__name__}, received {kind}."
+                f"'{self.file(CONFIG)}' is of another kind of run: expected "
+                f"{config_class.__name__}, received {kind}. Give another directory."
             )
         return config_class.from_dict(saved["config"]), saved["dataset"]
 

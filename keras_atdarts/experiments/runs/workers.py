@@ -54,7 +54,7 @@ def start_workers(training, **plan):
 
 
 def check_settings(config, count):
-    """Raises `InputError` where so many workers cannot train as `config` says."""
+    """Raises `InputError` for settings that so many workers cannot have."""
     devices = config.devices * count
     check_divisible(config.batch_size, devices, config.gradient_accumulation)
     for words, given in (

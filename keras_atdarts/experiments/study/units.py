@@ -8,7 +8,7 @@ import dataclasses
 import pathlib
 
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.flags import changed_flags
+from keras_atdarts.experiments.runs.flags import setting_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.experiments.study.arms import GIVEN
 
@@ -17,7 +17,6 @@ TRAINING = "training"
 EVALUATION = "evaluation"
 
 NETWORK = "network"  # The directory of the training.
-BASE_PRESET = "quick"  # Of the scripts; its values stand where a flag is left out.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,15 +127,3 @@ def make_unit(directory, description, arm, seed):
     words = ("--workdir", str(network))
     steps.append(Step(EVALUATION, "evaluate.py", words, network, result))
     return Unit(path, arm.name, seed, tuple(steps))
-
-
-def setting_words(config):
-    """Returns the words that give a script the settings of a configuration.
-
-    What decides nothing beside the other settings is left out: the scripts would
-    refuse it.
-    """
-    names = [
-        field.name for field in dataclasses.fields(config) if config.counts(field.name)
-    ]
-    return changed_flags(config, names, type(config).preset(BASE_PRESET))
