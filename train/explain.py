@@ -28,7 +28,7 @@ from keras_atdarts.experiments.explanations.of_saved_model import is_saved_model
 from keras_atdarts.experiments.explanations.of_saved_model import load_served_model
 from keras_atdarts.experiments.explanations.page import difference_words
 from keras_atdarts.experiments.explanations.page import explanation_page
-from keras_atdarts.experiments.reports.notices import WORDS
+from keras_atdarts.experiments.reports.records import notice_line
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import add_directory_flag
@@ -55,7 +55,7 @@ def main(argv=None):
         atomic.write_json(folder / NUMBERS, numbers)
         atomic.write_text(folder / PAGE, explanation_page(numbers))
     for notice in numbers["notices"]:
-        print(f"{WORDS[notice['level']]} {notice['text']}")
+        print(notice_line(notice))
     if numbers.get("worth"):
         print(describe_worth(numbers["worth"]))
     print(f"Written to {folder / PAGE}")

@@ -14,13 +14,13 @@ import argparse
 import sys
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.reports.cell_pictures import GRAPHVIZ_HINT
-from keras_atdarts.experiments.reports.cell_pictures import is_drawable
+from keras_atdarts.experiments.reports.cells_part import GRAPHVIZ_HINT
+from keras_atdarts.experiments.reports.cells_part import is_drawable
 from keras_atdarts.experiments.reports.judgement import judge
-from keras_atdarts.experiments.reports.notices import WORDS
-from keras_atdarts.experiments.reports.notices import note
 from keras_atdarts.experiments.reports.numbers import report_numbers
 from keras_atdarts.experiments.reports.records import RETRAINING
+from keras_atdarts.experiments.reports.records import note
+from keras_atdarts.experiments.reports.records import notice_line
 from keras_atdarts.experiments.reports.records import read_record
 from keras_atdarts.experiments.reports.search_page import search_page
 from keras_atdarts.experiments.reports.training_page import training_page
@@ -57,7 +57,7 @@ def main(argv=None):
         atomic.write_json(folder / workdir.REPORT, numbers)
         atomic.write_text(folder / workdir.REPORT_PAGE, html)
     for notice in numbers["notices"]:
-        print(f"{WORDS[notice['level']]} {notice['text']}")
+        print(notice_line(notice))
     print(f"Written to {folder / workdir.REPORT_PAGE}")
     print(f"Its numbers: {folder / workdir.REPORT}")
 

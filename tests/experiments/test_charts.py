@@ -5,21 +5,21 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from keras_atdarts.experiments.reports.charts import MOST_POINTS
-from keras_atdarts.experiments.reports.charts import Frame
-from keras_atdarts.experiments.reports.charts import Series
 from keras_atdarts.experiments.reports.charts import bar_chart
 from keras_atdarts.experiments.reports.charts import heat_map
-from keras_atdarts.experiments.reports.charts import line_chart
 from keras_atdarts.experiments.reports.charts import thinned
-from keras_atdarts.experiments.reports.colours import OPERATION_COLOURS
-from keras_atdarts.experiments.reports.colours import operation_colours
+from keras_atdarts.experiments.reports.line_charts import MOST_POINTS
+from keras_atdarts.experiments.reports.line_charts import OPERATION_COLOURS
+from keras_atdarts.experiments.reports.line_charts import Frame
+from keras_atdarts.experiments.reports.line_charts import Series
+from keras_atdarts.experiments.reports.line_charts import integer_ticks
+from keras_atdarts.experiments.reports.line_charts import line_chart
+from keras_atdarts.experiments.reports.line_charts import nice_ticks
+from keras_atdarts.experiments.reports.line_charts import operation_colours
+from keras_atdarts.experiments.reports.line_charts import tick_labels
 from keras_atdarts.experiments.reports.markup import Markup
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.ticks import integer_ticks
-from keras_atdarts.experiments.reports.ticks import nice_ticks
-from keras_atdarts.experiments.reports.ticks import tick_labels
 from keras_atdarts.operations import operation_names
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -14,7 +14,7 @@ from keras_atdarts.experiments.reports.alphas import softmax
 from keras_atdarts.experiments.reports.alphas import weights_over_epochs
 from keras_atdarts.experiments.reports.collapse import MOST_SKIPS
 from keras_atdarts.experiments.reports.collapse import find_collapse
-from keras_atdarts.experiments.reports.mistakes import Mistakes
+from keras_atdarts.experiments.reports.judgement import Mistakes
 from keras_atdarts.experiments.reports.numbers import report_numbers
 from keras_atdarts.experiments.reports.records import read_record
 from keras_atdarts.experiments.reports.search_page import search_page

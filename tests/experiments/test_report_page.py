@@ -12,8 +12,8 @@ import sample_data
 import scripts
 
 from keras_atdarts.data.loading import load_dataset
-from keras_atdarts.experiments.reports.mistakes import LONGEST_SIDE
-from keras_atdarts.experiments.reports.mistakes import data_uri
+from keras_atdarts.experiments.reports.judgement import LONGEST_SIDE
+from keras_atdarts.experiments.reports.judgement import data_uri
 from keras_atdarts.experiments.reports.numbers import report_numbers
 from keras_atdarts.experiments.reports.records import SEARCH
 from keras_atdarts.experiments.reports.records import RunRecord

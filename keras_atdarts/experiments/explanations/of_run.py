@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import tensorflow as tf
 
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.images import normalize
@@ -21,8 +22,7 @@ from keras_atdarts.experiments.explanations.over_data import gate_numbers
 from keras_atdarts.experiments.explanations.over_data import read_statistics
 from keras_atdarts.experiments.explanations.worth import measure_worth
 from keras_atdarts.experiments.explanations.worth import replacement_groups
-from keras_atdarts.experiments.reports.mistakes import softmax
-from keras_atdarts.experiments.reports.notices import note
+from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.trained import load_dataset_of_run
@@ -114,7 +114,7 @@ def look_at(trained, images, folder):
         data = trained.description
         batch = normalize(np.stack(pixels), data["mean"], data["std"])
         logits, tensors = trained.read_gates(batch)
-        probabilities = softmax(np.asarray(logits, "float64"))
+        probabilities = tf.nn.softmax(np.asarray(logits, "float64")).numpy()
         activations = activate(batch, np.argmax(probabilities, axis=-1))
         looks = looks_of_network(
             trained.gates, list(map(np.asarray, tensors)), map(np.asarray, activations)

@@ -12,7 +12,7 @@ from keras_atdarts.experiments.explanations.looks import Look
 from keras_atdarts.experiments.explanations.looks import describe_image
 from keras_atdarts.experiments.explanations.looks import write_sheets
 from keras_atdarts.experiments.explanations.occlusion import occlusion_map
-from keras_atdarts.experiments.reports.notices import note
+from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.networks.export import CLASS_NAMES
 
 ANSWERS_ONLY = (

@@ -11,7 +11,6 @@ from keras_atdarts.experiments.reports import page
 from keras_atdarts.experiments.reports.markup import Markup
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.notices import WORDS
 
 # Captions have the shares of a sheet's width and height that its pictures have.
 STYLE = Markup(
@@ -67,15 +66,10 @@ def explanation_page(numbers):
         numbers: Dict, what `explain.json` holds.
     """
     title = f"Where {numbers['name']} looks"
-    notices = [
-        tag("p", tag("b", WORDS[one["level"]]), one["text"], class_="notice")
-        for one in numbers["notices"]
-    ]
     return page.fill_page(
         title,
         tag("style", STYLE),
-        tag("h1", title),
-        notices,
+        page.notices_part(numbers["notices"]),
         looks_section(numbers),
         worth_section(numbers.get("worth"), numbers.get("examples")),
         gates_section(numbers.get("gates")),

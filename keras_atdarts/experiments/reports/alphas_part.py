@@ -1,20 +1,20 @@
 """The parts of a page that show alphas: weights and entropy of the edges."""
 
 from keras_atdarts.experiments.reports.alphas import attention_of
+from keras_atdarts.experiments.reports.cells_part import CELL_NAMES as TYPE_NAMES
 from keras_atdarts.experiments.reports.charts import MOST_COLUMNS
-from keras_atdarts.experiments.reports.charts import SMALL
-from keras_atdarts.experiments.reports.charts import Series
 from keras_atdarts.experiments.reports.charts import figure
 from keras_atdarts.experiments.reports.charts import heat_map
 from keras_atdarts.experiments.reports.charts import legend
-from keras_atdarts.experiments.reports.charts import line_chart
 from keras_atdarts.experiments.reports.charts import thinned
-from keras_atdarts.experiments.reports.colours import operation_colours
+from keras_atdarts.experiments.reports.line_charts import SMALL
+from keras_atdarts.experiments.reports.line_charts import Series
+from keras_atdarts.experiments.reports.line_charts import line_chart
+from keras_atdarts.experiments.reports.line_charts import nice_ticks
+from keras_atdarts.experiments.reports.line_charts import operation_colours
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.operations_part import CELL_NAMES as TYPE_NAMES
 from keras_atdarts.experiments.reports.page import details
 from keras_atdarts.experiments.reports.page import section
-from keras_atdarts.experiments.reports.ticks import nice_ticks
 from keras_atdarts.genotypes.cell import IDENTITY
 from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import source_name

@@ -14,11 +14,10 @@ def tag(name, *children, **attributes):
 
     Args:
         name: String, e.g. `"td"`.
-        *children: What it contains: `Markup` as it is, lists of children, and
-            anything else as escaped text. None is left out.
-        **attributes: Underscores become hyphens, one at the end is dropped
-            (`class_`), floats are rounded to what a picture needs, and None is
-            left out.
+        *children: What it contains. `Markup` stays as it is, None is left out, a
+            list holds more children, and all else becomes escaped text.
+        **attributes: Underscores become hyphens, and one at the end is dropped
+            (`class_`). Floats are rounded to four digits. None is left out.
 
     Example:
 
@@ -29,7 +28,8 @@ def tag(name, *children, **attributes):
     for key, value in attributes.items():
         if value is not None:
             key = key.rstrip("_").replace("_", "-")
-            words.append(f'{key}="{html.escape(attribute_text(value))}"')
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            words.append(f'{key}="{html.escape(text)}"')
     start = f"<{' '.join(words)}>"
     if name in VOID:
         return Markup(start)
@@ -38,10 +38,10 @@ def tag(name, *children, **attributes):
 
 def join(children):
     """Returns children, see `tag`, one after another."""
-    return Markup("".join(map(escape, children)))
+    return Markup("".join(map(as_markup, children)))
 
 
-def escape(child):
+def as_markup(child):
     """Returns one child as `Markup`."""
     if child is None:
         return Markup()
@@ -52,30 +52,19 @@ def escape(child):
     return Markup(html.escape(str(child)))
 
 
-def attribute_text(value):
-    """Returns the value of an attribute as text."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def table(header, rows, **attributes):
     """Returns a table that scrolls by itself where it is too wide.
 
     Args:
         header: List of the names of the columns, or None.
-        rows: List of lists of cells. The first of each row heads it.
+        rows: List of lists of cells. The first cell names its row.
         **attributes: Of the table.
     """
-    head = header and tag(
-        "thead", tag("tr", [tag("th", name, scope="col") for name in header])
-    )
+    names = [tag("th", name, scope="col") for name in header or ()]
+    head = tag("thead", tag("tr", names)) if names else None
     body = [
-        tag(
-            "tr",
-            tag("th", first, scope="row"),
-            [tag("td", cell) for cell in others],
-        )
+        tag("tr", tag("th", first, scope="row"), [tag("td", cell) for cell in others])
         for first, *others in rows
     ]
-    return tag(
-        "div", tag("table", head, tag("tbody", body), **attributes), class_="scroll"
-    )
+    whole = tag("table", head, tag("tbody", body), **attributes)
+    return tag("div", whole, class_="scroll")

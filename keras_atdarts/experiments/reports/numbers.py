@@ -91,24 +91,17 @@ def genotype_history(genotypes):
         `"changed"`, `"families"` (the counts of skips, pools and attention by cell
         type), `"genotype"`.
     """
-    epochs = []
-    last_changed = None
-    for number, genotype in enumerate(genotypes, start=1):
-        changed = number == 1 or genotype != genotypes[number - 2]
-        if changed:
-            last_changed = number
-        epochs.append(
-            {
-                "epoch": number,
-                "changed": changed,
-                "families": {
-                    cell_type: count_families(cell)
-                    for cell_type, cell in genotype.cells()
-                },
-                "genotype": genotype.to_dict(),
-            }
-        )
-    return {"last_changed": last_changed, "epochs": epochs}
+    epochs = [
+        {
+            "epoch": number,
+            "changed": number == 1 or genotype != genotypes[number - 2],
+            "families": {name: count_families(cell) for name, cell in genotype.cells()},
+            "genotype": genotype.to_dict(),
+        }
+        for number, genotype in enumerate(genotypes, start=1)
+    ]
+    changes = [epoch["epoch"] for epoch in epochs if epoch["changed"]]
+    return {"last_changed": max(changes, default=None), "epochs": epochs}
 
 
 def operation_counts(genotypes):
@@ -118,10 +111,10 @@ def operation_counts(genotypes):
         genotypes: List of `Genotype`s.
 
     Returns:
-        Dict with the number of `"genotypes"`, and for each cell type a dict from
-        the operation to its `"total"`, its count by `"nodes"` (a list), and by
-        `"sources"` (a dict by source kind); and with `"sources_by_chance"`, the
-        edges of one cell that would come from each kind of source by chance.
+        Dict with the number of `"genotypes"`; for each cell type a dict from the
+        operation to its `"total"`, its count by `"nodes"` (a list), and by `"sources"`
+        (a dict by source kind); and `"sources_by_chance"`, how many edges of one cell
+        would come from each kind of source by chance.
     """
     choices = choices_of(genotypes)
     num_nodes = len(genotypes[0].normal.nodes)
@@ -145,13 +138,13 @@ def operation_counts(genotypes):
 
 
 def costs(record):
-    """Returns the seconds and bytes that a run took, as far as it has them.
+    """Returns the seconds and bytes that a run took, as far as they are known.
 
     Returns:
-        Dict with `"epochs"`, the columns of `resources.csv`; `"seconds"` of these
-        epochs; `"complete"`, whether they are all; `"wall_seconds"` from the start
-        to the end of a run that was never stopped; and the peaks of memory in
-        bytes. None is what is not known.
+        Dict with `"epochs"`, the columns of `resources.csv`; the `"seconds"` of these
+        epochs; `"complete"`, whether these are all epochs; `"wall_seconds"` from start
+        to end of a run that was never stopped; and the peaks of memory in bytes.
+        Unknown numbers are None.
     """
     columns = record.resources
     seconds = [value or 0.0 for value in columns.get("seconds", ())]
@@ -171,7 +164,7 @@ def peak(values):
 
 
 def wall_seconds(saved):
-    """Returns the seconds between a run's start and end; None if not in one piece."""
+    """Returns the seconds between a run's start and end; None if it was resumed."""
     times = saved.get("date"), saved.get(workdir.FINISHED)
     if saved.get("resumed") or not all(isinstance(time, str) for time in times):
         return None

@@ -1,84 +1,93 @@
-"""The parts of a page that all reports have."""
+"""The parts that the pages of all reports have."""
 
 import string
 from importlib import resources
 
-from keras_atdarts.experiments.reports.cell_pictures import draw_cell
-from keras_atdarts.experiments.reports.charts import Series
 from keras_atdarts.experiments.reports.charts import figure
 from keras_atdarts.experiments.reports.charts import legend
-from keras_atdarts.experiments.reports.charts import line_chart
+from keras_atdarts.experiments.reports.line_charts import BLUE
+from keras_atdarts.experiments.reports.line_charts import GREEN
+from keras_atdarts.experiments.reports.line_charts import ORANGE
+from keras_atdarts.experiments.reports.line_charts import VIOLET
+from keras_atdarts.experiments.reports.line_charts import Series
+from keras_atdarts.experiments.reports.line_charts import line_chart
 from keras_atdarts.experiments.reports.markup import join
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.notices import WORDS
+from keras_atdarts.experiments.reports.records import NOTICE_NAMES
 from keras_atdarts.experiments.runs.settings import show_value
 
-BLUE, ORANGE = "#1c7ed6", "#e8590c"
+CURVE_NAMES = {
+    "loss": "on the training images",
+    "accuracy": "on the training images",
+    "alpha_loss": "on the images for alphas",
+    "alpha_accuracy": "on the images for alphas",
+    "logits_loss": "of the network",
+    "auxiliary_loss": "of the auxiliary head",
+    "logits_accuracy": "on the training images",
+}
 
 
 def fill_page(title, *content):
     """Returns the whole HTML page.
 
     Args:
-        title: String.
-        *content: What the body contains, see `markup.tag`.
+        title: String, also the heading.
+        *content: What follows the heading, see `markup.tag`.
     """
     template = resources.files("keras_atdarts.experiments.reports") / "page.html"
     page = string.Template(template.read_text(encoding="utf-8"))
-    return page.substitute(title=join([title]), content=join(content))
+    body = join([tag("h1", title), *content])
+    return page.substitute(title=join([title]), content=body)
 
 
-def header(numbers, title):
-    """Returns the heading: what the run is, and what must be known of it."""
-    dataset = numbers["dataset"] or {}
+def run_page(title, numbers, tiles, *content):
+    """Returns the HTML page of a run.
+
+    Args:
+        title: String.
+        numbers: Dict, what `report_numbers` returns.
+        tiles: List of `(name, value, remark)`, the most important numbers.
+        *content: What stands between them and the settings.
+    """
+    dataset = (numbers["dataset"] or {}).get("name") or numbers["config"].get("dataset")
     state = "finished" if numbers["finished"] else "unfinished"
-    about = [dataset.get("name") or numbers["config"].get("dataset"), state]
-    about += [f"begun {str(numbers['date'])[:16].replace('T', ' ')}"]
-    notices = [
-        tag(
-            "p",
-            tag("b", WORDS[notice["level"]]),
-            notice["text"],
-            class_=f"notice {notice['level']}",
-        )
-        for notice in numbers["notices"]
-    ]
-    return join(
-        [
-            tag("h1", title),
-            tag("p", " · ".join(map(str, about)), class_="soft"),
-            notices,
-        ]
+    begun = f"begun {str(numbers['date'])[:16].replace('T', ' ')}"
+    done = f"{numbers['epochs_done']} of {numbers['config'].get('epochs', '?')}"
+    epochs = [] if numbers.get("drawn") else [("Epochs", done, None)]
+    return fill_page(
+        title,
+        tag("p", f"{dataset} · {state} · {begun}", class_="soft"),
+        notices_part(numbers["notices"]),
+        tiles_part([*tiles, *epochs, *cost_tiles(numbers["costs"])]),
+        *content,
+        settings_section(numbers),
     )
 
 
-def tiles(entries):
+def notices_part(notices):
+    """Returns what the reader must know before all else."""
+    paragraphs = []
+    for notice in notices:
+        level = notice["level"]
+        name = tag("b", NOTICE_NAMES[level])
+        paragraphs.append(tag("p", name, notice["text"], class_=f"notice {level}"))
+    return paragraphs
+
+
+def tiles_part(entries):
     """Returns the most important numbers.
 
     Args:
-        entries: List of `(name, value, remark)`; the remark may be None, and an
-            entry without a value is left out.
+        entries: List of `(name, value, remark)`. The remark may be None; an entry
+            without a value is left out.
     """
-    return tag(
-        "dl",
-        [
-            tag(
-                "div",
-                tag("dt", name),
-                tag("dd", value, remark and tag("small", remark)),
-                class_="tile",
-            )
-            for name, value, remark in entries
-            if value is not None
-        ],
-        class_="tiles",
-    )
-
-
-def epochs_words(numbers):
-    """Returns how many epochs are done, and of how many."""
-    return f"{numbers['epochs_done']} of {numbers['config'].get('epochs', '?')}"
+    tiles = [
+        tag("div", tag("dt", name), tag("dd", value, remark and tag("small", remark)))
+        for name, value, remark in entries
+        if value is not None
+    ]
+    return tag("dl", tiles, class_="tiles")
 
 
 def section(title, *content):
@@ -87,34 +96,29 @@ def section(title, *content):
 
 
 def details(summary, *content):
-    """Returns what is folded up until it is asked for."""
+    """Returns a part that the reader can unfold."""
     return tag("details", tag("summary", summary), *content)
 
 
-def cells_section(genotype, title="Cells"):
-    """Returns the drawings of both cells, and their text.
-
-    Args:
-        genotype: `Genotype`, or None.
-        title: String.
-    """
-    if genotype is None:
-        return section(title, tag("p", "No epoch has ended: there are none yet."))
-    drawn = [draw_cell(cell, f"{kind} cell") for kind, cell in genotype.cells()]
-    text = tag("pre", genotype)
-    if None in drawn:
-        return section(title, text)  # A notice says how to get drawings.
-    pictures = [tag("div", picture, class_="scroll") for picture in drawn]
-    return section(title, pictures, details("The cells as text", text))
+def charts(figures):
+    """Returns charts beside each other."""
+    return tag("div", figures, class_="charts")
 
 
-def curves(history):
+def soft(text):
+    """Returns a paragraph in small grey letters."""
+    return tag("p", text, class_="soft")
+
+
+def curves_section(history, remark=None):
     """Returns the charts of loss and accuracy over the epochs.
 
     Args:
         history: Dict from the name of a column to its values, with `"epoch"`.
+        remark: Optional string, to stand below.
     """
-    epochs = history.get("epoch", [])
+    if not history.get("epoch"):
+        return None
     others = [
         name
         for name, values in history.items()
@@ -122,78 +126,48 @@ def curves(history):
     ]
     accuracies = [name for name in others if name.endswith("accuracy")]
     losses = [name for name in others if name not in accuracies]
-    return tag(
-        "div",
-        [
-            curve_figure(caption, names, history, epochs)
-            for caption, names in (("Loss", losses), ("Accuracy", accuracies))
-            if names
-        ],
-        class_="charts",
-    )
+    figures = [
+        curve_figure(caption, names, history)
+        for caption, names in (("Loss", losses), ("Accuracy", accuracies))
+        if names
+    ]
+    return section("Loss and accuracy", charts(figures), remark and soft(remark))
 
 
-def curve_figure(caption, names, history, epochs):
+def curve_figure(caption, names, history):
     """Returns one chart with a line for each of the named columns."""
-    colours = (BLUE, ORANGE, "#2f9e44", "#7048e8")
+    colours = (BLUE, ORANGE, GREEN, VIOLET)
     lines = [
-        Series(curve_name(name), history[name], colours[place % len(colours)])
+        Series(CURVE_NAMES.get(name, name), history[name], colours[place % 4])
         for place, name in enumerate(sorted(names, key=len))
     ]
-    chart = line_chart(lines, epochs, f"{caption} over the epochs")
+    chart = line_chart(lines, history["epoch"], f"{caption} over the epochs")
     return figure(f"{caption} by epoch", chart, legend(lines))
 
 
-def curve_name(column):
-    """Returns what a column of the history is called in a legend."""
-    if column.startswith("alpha_"):
-        return "on the images for alphas"
-    return {
-        "loss": "on the training images",
-        "accuracy": "on the training images",
-        "logits_loss": "of the network",
-        "auxiliary_loss": "of the auxiliary head",
-        "logits_accuracy": "on the training images",
-    }.get(column, column)
-
-
 def costs_section(costs):
-    """Returns the charts of what the epochs took, or nothing if that is unknown."""
+    """Returns the charts of time and memory by epoch, or None if unknown."""
     columns = costs["epochs"]
     if not columns.get("epoch"):
         return None
-    lines = [
-        ("Seconds by epoch", [Series("seconds", columns["seconds"], BLUE)]),
-        ("Peak memory by epoch, GB", memory_lines(columns)),
-    ]
-    charts = [
-        figure(
-            caption,
-            line_chart(series, columns["epoch"], caption, low=0),
-            legend(series) if len(series) > 1 else None,
+    seconds = [Series("seconds", columns["seconds"], BLUE)]
+    memory = [
+        Series(name, [each and each / 1e9 for each in columns[column]], colour)
+        for name, column, colour in (
+            ("main memory", "peak_memory", BLUE),
+            ("GPU memory", "peak_gpu_memory", ORANGE),
         )
-        for caption, series in lines
+        if any(columns.get(column, []))
     ]
-    remark = "The first epoch includes the preparation of the first step."
-    return section(
-        "Time and memory",
-        tag("div", charts, class_="charts"),
-        tag("p", remark, class_="soft"),
-    )
-
-
-def memory_lines(columns):
-    """Returns the lines of main memory and, if there are GPUs, of theirs."""
-    lines = []
-    for name, column, colour in (
-        ("main memory", "peak_memory", BLUE),
-        ("GPU memory", "peak_gpu_memory", ORANGE),
+    figures = []
+    for caption, lines in (
+        ("Seconds by epoch", seconds),
+        ("Peak memory by epoch, GB", memory),
     ):
-        values = columns.get(column, [])
-        if any(values):
-            values = [None if each is None else each / 1e9 for each in values]
-            lines.append(Series(name, values, colour))
-    return lines
+        chart = line_chart(lines, columns["epoch"], caption, low=0)
+        figures.append(figure(caption, chart, legend(lines) if lines[1:] else None))
+    remark = "The first epoch includes the preparation of the first step."
+    return section("Time and memory", charts(figures), soft(remark))
 
 
 def cost_tiles(costs):
@@ -211,31 +185,35 @@ def cost_tiles(costs):
 
 def settings_section(numbers):
     """Returns everything that decided the run."""
-    versions = numbers["versions"] or {}
     origin = [
-        ["command", tag("code", numbers["command"])],
-        ["revision", tag("code", numbers["git_revision"] or "unknown")],
-        ["platform", numbers["platform"] or "unknown"],
-        *[[name, version] for name, version in versions.items()],
+        ("command", tag("code", numbers["command"])),
+        ("revision", tag("code", numbers["git_revision"] or "unknown")),
+        ("platform", numbers["platform"] or "unknown"),
+        *(numbers["versions"] or {}).items(),
     ]
-    origin += [
-        [f"resumed after step {one.get('step')}", one.get("date")]
-        for one in numbers["resumed"] or ()
-    ]
-    config = [[name, shown(value)] for name, value in numbers["config"].items()]
-    data = [[name, shown(value)] for name, value in (numbers["dataset"] or {}).items()]
+    for one in numbers["resumed"] or ():
+        origin.append((f"resumed after step {one.get('step')}", one.get("date")))
+    config, dataset = numbers["config"].items(), (numbers["dataset"] or {}).items()
     return section(
         "How it was made",
-        table(None, origin, class_="settings"),
-        details("All settings", table(None, config, class_="settings")),
-        data and details("Data set", table(None, data, class_="settings")),
+        settings_table(origin),
+        details("All settings", settings_table(config)),
+        details("Data set", settings_table(dataset)) if dataset else None,
     )
 
 
-def shown(value):
-    """Returns the value of a setting as text."""
+def settings_table(settings):
+    """Returns a table with a row for each pair of a name and a value."""
+    rows = [(name, show_setting(value)) for name, value in settings]
+    return table(None, rows, class_="settings")
+
+
+def show_setting(value):
+    """Returns the value of a setting as text; texts and `Markup` stay."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(show_setting, value))
     return show_value(value)
 
 
@@ -243,10 +221,8 @@ def show_duration(seconds):
     """Returns seconds as text, e.g. `1 h 02 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
 
 
 def show_bytes(count):

@@ -1,7 +1,7 @@
-"""What a run has left behind, read as far as it is there.
+"""What a run has written down, read as far as it is there.
 
-A run may be unfinished, and one of an earlier version lacks what was not yet
-recorded then. Neither is an error: `RunRecord.notices` says what is missing.
+A run may be unfinished, or an earlier version may have recorded less. Neither is an
+error: `RunRecord.notices` says what is missing. A notice is a dict ready for JSON.
 """
 
 import csv
@@ -10,8 +10,6 @@ import math
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import located
-from keras_atdarts.experiments.reports.notices import note
-from keras_atdarts.experiments.reports.notices import warning
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
@@ -21,6 +19,22 @@ from keras_atdarts.genotypes.genotype import Genotype
 SEARCH, RETRAINING = "search", "retraining"
 KINDS = {SearchConfig.__name__: SEARCH, RetrainConfig.__name__: RETRAINING}
 EXPECTED = "expected the directory that train/search.py or train/retrain.py wrote."
+NOTICE_NAMES = {"warning": "Warning:", "note": "Note:"}
+
+
+def warning(text):
+    """Returns a notice that something is likely wrong."""
+    return {"level": "warning", "text": text}
+
+
+def note(text):
+    """Returns a notice that something is missing or worth knowing."""
+    return {"level": "note", "text": text}
+
+
+def notice_line(notice):
+    """Returns a notice as a line for the terminal."""
+    return f"{NOTICE_NAMES[notice['level']]} {notice['text']}"
 
 
 @dataclasses.dataclass
@@ -60,7 +74,7 @@ class RunRecord:
 
     @property
     def is_random(self):
-        """Whether this is a search that only draws."""
+        """Whether this is a search that only draws genotypes."""
         return self.config.get("strategy") == "random"
 
     @property
@@ -69,33 +83,30 @@ class RunRecord:
 
     @property
     def is_finished(self):
-        """Whether the run came to its end; those of old versions do not say it."""
+        """Whether the run came to its end. Old versions did not record it."""
         if workdir.FINISHED in self.saved:
             return self.saved[workdir.FINISHED] is not None
         return self.is_random or self.epochs_done >= self.config.get("epochs", 0)
 
     def notices(self):
-        """Returns what the reader must know of this record, as a list of notices."""
+        """Returns a list of notices: what the reader must know of this record."""
         found = []
-        if not self.is_finished:
-            found.append(warning(self._describe_progress()))
-        if self.epochs_done and not self.resources:
-            found.append(
-                note(
-                    "An older version recorded this run: time and memory of its "
-                    "epochs are not known."
-                )
+        if not self.is_finished and self.is_random:
+            found.append(warning("This run is unfinished."))
+        elif not self.is_finished:
+            done = f"{self.epochs_done} of {self.config.get('epochs', '?')} epochs"
+            text = (
+                f"This run is unfinished: {done} are done, and this report shows these "
+                "alone. The same command with --resume goes on."
             )
+            found.append(warning(text))
+        if self.epochs_done and not self.resources:
+            text = (
+                "An older version recorded this run: time and memory of its epochs "
+                "are not known."
+            )
+            found.append(note(text))
         return found
-
-    def _describe_progress(self):
-        if self.is_random:
-            return "This run is unfinished."
-        return (
-            f"This run is unfinished: {self.epochs_done} of "
-            f"{self.config.get('epochs', '?')} epochs are done, and what follows is "
-            "as of then. The same command with --resume goes on."
-        )
 
 
 def read_record(path):
@@ -109,6 +120,8 @@ def read_record(path):
         raise InputError(f"There is no run in '{path}': {EXPECTED}")
     saved = read_saved(run)
     alphas, genotypes = read_epochs(run)
+    drawn = sorted(run.file(workdir.GENOTYPES).glob("*.json"))
+    genotype = run.file(workdir.GENOTYPE)
     return RunRecord(
         run=run,
         kind=KINDS[saved["kind"]],
@@ -117,8 +130,8 @@ def read_record(path):
         resources=read_columns(run.file(workdir.RESOURCES)),
         alphas=alphas,
         genotypes=genotypes,
-        drawn=read_drawn(run),
-        genotype=read_genotype(run),
+        drawn=list(map(Genotype.load, drawn)),
+        genotype=Genotype.load(genotype) if genotype.exists() else None,
         evaluation=read_optional_json(run, workdir.EVALUATION),
         validation=read_optional_json(run, workdir.VALIDATION),
     )
@@ -157,18 +170,6 @@ def read_epochs(run):
             ) from error
 
 
-def read_drawn(run):
-    """Returns the genotypes that a random search drew, in their order."""
-    folder = run.file(workdir.GENOTYPES)
-    return [Genotype.load(path) for path in sorted(folder.glob("*.json"))]
-
-
-def read_genotype(run):
-    """Returns the genotype of a run, or None where it has none yet."""
-    path = run.file(workdir.GENOTYPE)
-    return Genotype.load(path) if path.exists() else None
-
-
 def read_optional_json(run, name):
     """Returns what the file `name` holds, or None where it is not there."""
     return run.read_json(name) if run.file(name).exists() else None
@@ -177,12 +178,8 @@ def read_optional_json(run, name):
 def read_columns(path):
     """Returns the columns of a CSV file with a line for each epoch.
 
-    Args:
-        path: Path.
-
-    Returns:
-        Dict from name to list of floats, None in the place of what is not finite;
-        empty where there is no file. `"epoch"` counts from 1.
+    They are a dict from name to list of floats; None stands for a number that is not
+    finite. Without a file, it is empty. `"epoch"` counts from 1.
     """
     if not path.exists():
         return {}
@@ -204,7 +201,7 @@ def read_columns(path):
 
 def finite(text):
     """Returns the number that a text stands for; None if it is not finite."""
-    if text == "NA":  # So the CSVLogger of Keras says that there is none.
+    if text == "NA":  # The CSVLogger of Keras writes this for a missing number.
         return None
     number = float(text)
     return number if math.isfinite(number) else None

@@ -3,17 +3,23 @@
 from keras_atdarts.experiments.reports import page
 from keras_atdarts.experiments.reports.alphas_part import entropy_section
 from keras_atdarts.experiments.reports.alphas_part import weights_section
-from keras_atdarts.experiments.reports.charts import Series
+from keras_atdarts.experiments.reports.cells_part import CELL_NAMES
+from keras_atdarts.experiments.reports.cells_part import cells_section
+from keras_atdarts.experiments.reports.cells_part import operations_section
 from keras_atdarts.experiments.reports.charts import figure
 from keras_atdarts.experiments.reports.charts import legend
-from keras_atdarts.experiments.reports.charts import line_chart
+from keras_atdarts.experiments.reports.line_charts import OPERATION_COLOURS
+from keras_atdarts.experiments.reports.line_charts import Series
+from keras_atdarts.experiments.reports.line_charts import line_chart
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.operations_part import CELL_NAMES
-from keras_atdarts.experiments.reports.operations_part import operations_section
 from keras_atdarts.genotypes.genotype import Genotype
 
 FAMILY_NAMES = {"skip": "skip connections", "pool": "pools", "attention": "attention"}
-FAMILY_COLOURS = {"skip": "#e64980", "pool": "#2f9e44", "attention": "#d9480f"}
+FAMILY_COLOURS = {
+    "skip": OPERATION_COLOURS["skip_connect"],
+    "pool": OPERATION_COLOURS["max_pool_3x3"],
+    "attention": OPERATION_COLOURS["channel_attention"],
+}
 
 
 def search_page(numbers):
@@ -23,19 +29,17 @@ def search_page(numbers):
         numbers: Dict, what `report_numbers` returns.
     """
     genotype = numbers["genotype"] and Genotype.from_dict(numbers["genotype"])
-    title = f"Search {numbers['name']}"
-    return page.fill_page(
-        title,
-        page.header(numbers, title),
-        page.tiles(search_tiles(numbers)),
-        page.cells_section(genotype, cells_title(numbers)),
+    return page.run_page(
+        f"Search {numbers['name']}",
+        numbers,
+        search_tiles(numbers),
+        cells_section(genotype, cells_title(numbers)),
         history_section(numbers),
         weights_section(numbers, genotype),
         entropy_section(numbers),
         operations_section(numbers),
-        curves_section(numbers),
+        page.curves_section(numbers["history"]),
         page.costs_section(numbers["costs"]),
-        page.settings_section(numbers),
     )
 
 
@@ -52,22 +56,20 @@ def search_tiles(numbers):
     """Returns the entries of the most important numbers."""
     if numbers["drawn"]:
         return [("Genotypes drawn", numbers["drawn"], "by chance")]
-    epochs = numbers["genotypes"]["epochs"]
-    entries = [("Epochs", page.epochs_words(numbers), None)]
-    if epochs:
+    entries = []
+    if numbers["genotypes"]["epochs"]:
         last = numbers["genotypes"]["last_changed"]
         entries.append(("Genotype last changed", f"epoch {last}", None))
+        counts = numbers["genotypes"]["epochs"][-1]["families"].values()
         for family, name in FAMILY_NAMES.items():
-            counts = epochs[-1]["families"]
-            shown = " + ".join(str(counts[kind][family]) for kind in counts)
+            shown = " + ".join(str(count[family]) for count in counts)
             entries.append((name.capitalize(), shown, "normal + reduction cell"))
-    accuracy = [
-        a for a in numbers["history"].get("alpha_accuracy", []) if a is not None
-    ]
-    if accuracy:
+    accuracies = numbers["history"].get("alpha_accuracy", [])
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    if known:
         remark = "of the supernet, on the images for alphas; says little of the network"
-        entries.append(("Search accuracy", f"{accuracy[-1]:.2%}", remark))
-    return entries + page.cost_tiles(numbers["costs"])
+        entries.append(("Search accuracy", f"{known[-1]:.2%}", remark))
+    return entries
 
 
 def history_section(numbers):
@@ -79,30 +81,21 @@ def history_section(numbers):
     stable = len(epochs) - last
     words = f"It last changed in epoch {last} and stayed the same for {stable} more."
     if stable == 0:
-        words = (
-            f"It still changed in the last epoch, {last}: the search is not settled."
-        )
+        words = f"It still changed in the last epoch, {last}: it may change again."
     return page.section(
         "The genotype, epoch by epoch",
         tag("p", words),
-        tag(
-            "div",
-            [families_figure(cell_type, epochs) for cell_type in CELL_NAMES],
-            class_="charts",
-        ),
-        tag("p", numbers["collapse"]["rule"], class_="soft"),
+        page.charts([families_figure(cell_type, epochs) for cell_type in CELL_NAMES]),
+        page.soft(numbers["collapse"]["rule"]),
         page.details("The genotype of each epoch", genotype_list(epochs)),
     )
 
 
 def families_figure(cell_type, epochs):
     """Returns the chart of skips, pools and attention over the epochs."""
+    counts = [epoch["families"][cell_type] for epoch in epochs]
     lines = [
-        Series(
-            name,
-            [epoch["families"][cell_type][family] for epoch in epochs],
-            FAMILY_COLOURS[family],
-        )
+        Series(name, [count[family] for count in counts], FAMILY_COLOURS[family])
         for family, name in FAMILY_NAMES.items()
     ]
     numbers = [epoch["epoch"] for epoch in epochs]
@@ -115,18 +108,10 @@ def families_figure(cell_type, epochs):
 def genotype_list(epochs):
     """Returns the genotypes as text, one for each epoch in which it changed."""
     return [
-        tag(
-            "div",
+        [
             tag("h3", f"Epoch {epoch['epoch']}"),
             tag("pre", Genotype.from_dict(epoch["genotype"])),
-        )
+        ]
         for epoch in epochs
         if epoch["changed"]
     ]
-
-
-def curves_section(numbers):
-    """Returns the curves of loss and accuracy."""
-    if not numbers["history"].get("epoch"):
-        return None
-    return page.section("Loss and accuracy", page.curves(numbers["history"]))

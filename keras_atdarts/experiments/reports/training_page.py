@@ -1,18 +1,25 @@
 """The page of a retraining."""
 
 from keras_atdarts.experiments.reports import page
+from keras_atdarts.experiments.reports.cells_part import cells_section
+from keras_atdarts.experiments.reports.cells_part import operations_section
 from keras_atdarts.experiments.reports.charts import bar_chart
 from keras_atdarts.experiments.reports.charts import figure
 from keras_atdarts.experiments.reports.charts import heat_map
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
-from keras_atdarts.experiments.reports.operations_part import operations_section
 from keras_atdarts.genotypes.genotype import Genotype
 
-# Of more classes, no confusion matrix can be read.
+# With more classes, nobody can read a confusion matrix.
 MOST_CLASSES_IN_MATRIX = 16
 MOST_CONFUSIONS = 10
 MOST_BARS = 25
+JUDGED_ONCE = "On augmented training images. The test images are judged once, below."
+WORST_IMAGES = (
+    "In bold: what the network takes the image for. Then: what the image is. Each "
+    "stands with the probability that the network gives. The image with the least "
+    "probability of its true class comes first."
+)
 
 
 def training_page(numbers, pictures=()):
@@ -23,157 +30,114 @@ def training_page(numbers, pictures=()):
         pictures: URIs of the images of `numbers["worst_images"]`.
     """
     genotype = numbers["genotype"] and Genotype.from_dict(numbers["genotype"])
-    title = f"Retraining {numbers['name']}"
-    return page.fill_page(
-        title,
-        page.header(numbers, title),
-        page.tiles(training_tiles(numbers)),
-        curves_section(numbers),
+    return page.run_page(
+        f"Retraining {numbers['name']}",
+        numbers,
+        training_tiles(numbers),
+        page.curves_section(numbers["history"], JUDGED_ONCE),
         evaluation_section(numbers["evaluation"]),
         images_section(numbers, pictures),
-        page.cells_section(genotype),
+        cells_section(genotype),
         operations_section(numbers),
         page.costs_section(numbers["costs"]),
-        page.settings_section(numbers),
     )
 
 
 def training_tiles(numbers):
     """Returns the entries of the most important numbers."""
-    evaluation = numbers["evaluation"] or {}
+    validation, evaluation = numbers["validation"], numbers["evaluation"] or {}
     entries = []
-    if numbers["validation"]:
-        remark = f"of {numbers['validation']['num_examples']:,} training images"
-        shown = share(numbers["validation"]["accuracy"])
-        entries.append(("Held-out accuracy", shown, remark))
-    if "accuracy" in evaluation:
-        remark = f"of {evaluation['num_examples']:,} images"
-        entries.append(("Test accuracy", share(evaluation["accuracy"]), remark))
-    if "top_5_accuracy" in evaluation:
-        entries.append(("Top-5 accuracy", share(evaluation["top_5_accuracy"]), None))
-    for name, key in (("Parameters", "parameters"), ("Multiply-adds", "multiply_adds")):
+    if validation:
+        remark = f"of {validation['num_examples']:,} training images"
+        entries.append(("Held-out accuracy", f"{validation['accuracy']:.2%}", remark))
+    num_images = f"of {evaluation.get('num_examples', 0):,} images"
+    for name, key, form, remark in (
+        ("Test accuracy", "accuracy", ".2%", num_images),
+        ("Top-5 accuracy", "top_5_accuracy", ".2%", None),
+        ("Parameters", "parameters", ",", None),
+        ("Multiply-adds", "multiply_adds", ",", "for one image"),
+    ):
         if key in evaluation:
-            remark = "for one image" if key == "multiply_adds" else None
-            entries.append((name, f"{evaluation[key]:,}", remark))
-    epochs = page.epochs_words(numbers)
-    return [*entries, ("Epochs", epochs, None), *page.cost_tiles(numbers["costs"])]
-
-
-def curves_section(numbers):
-    """Returns the curves of loss and accuracy."""
-    if not numbers["history"].get("epoch"):
-        return None
-    remark = "On augmented training images; the test images are judged once, below."
-    return page.section(
-        "Loss and accuracy",
-        page.curves(numbers["history"]),
-        tag("p", remark, class_="soft"),
-    )
+            entries.append((name, format(evaluation[key], form), remark))
+    return entries
 
 
 def evaluation_section(evaluation):
-    """Returns accuracy by class and what was taken for what."""
+    """Returns accuracy by class, and which classes are confused."""
     if not evaluation:
         return None
     names = list(evaluation["class_accuracy"])
     matrix = evaluation["confusion_matrix"]
-    charts = [accuracy_figure(evaluation["class_accuracy"])]
+    figures = [accuracy_figure(evaluation["class_accuracy"])]
     if len(names) <= MOST_CLASSES_IN_MATRIX:
-        charts.insert(0, matrix_figure(names, matrix))
-    return page.section(
-        "On the test images",
-        tag("div", charts, class_="charts"),
-        confusions_table(names, matrix),
-    )
+        figures.insert(0, matrix_figure(names, matrix))
+    confusions = confusions_table(names, matrix)
+    return page.section("On the test images", page.charts(figures), confusions)
 
 
 def accuracy_figure(class_accuracy):
-    """Returns the accuracy of each class, of many classes the lowest."""
-    known = [pair for pair in class_accuracy.items() if pair[1] is not None]
-    lowest = sorted(known, key=lambda pair: pair[1])[:MOST_BARS]
+    """Returns the accuracy of each class; of many classes, only the lowest."""
+    known = [
+        (value, name) for name, value in class_accuracy.items() if value is not None
+    ]
+    lowest = sorted(known, key=lambda pair: pair[0])[:MOST_BARS]
     caption = "Accuracy by class"
     if len(lowest) < len(known):
-        caption = f"Accuracy by class: the {MOST_BARS} lowest"
-    names, values = zip(*lowest, strict=True) if lowest else ((), ())
-    names = [shortened(name) for name in names]
-    chart = bar_chart(names, values, caption, [share(value) for value in values])
-    return figure(caption, chart)
+        caption += f": the {MOST_BARS} lowest"
+    names = [shortened(name) for _, name in lowest]
+    values = [value for value, _ in lowest]
+    texts = [f"{value:.2%}" for value in values]
+    return figure(caption, bar_chart(names, values, caption, texts))
 
 
 def matrix_figure(names, matrix):
     """Returns the confusion matrix."""
-    totals = [max(sum(row), 1) for row in matrix]
-    shares = [
-        [count / total for count in row]
-        for row, total in zip(matrix, totals, strict=True)
-    ]
+    fractions = [[count / max(sum(row), 1) for count in row] for row in matrix]
+    texts = [[str(count or "") for count in row] for row in matrix]
     short = [shortened(name) for name in names]
-    picture = heat_map(
-        short,
-        short,
-        shares,
-        "Confusion matrix",
-        texts=[[str(count or "") for count in row] for row in matrix],
-        slanted=True,
-    )
-    return figure("Confusion matrix: true class by row, taken for by column", picture)
+    title = "Confusion matrix"
+    picture = heat_map(short, short, fractions, title, texts, slanted=True)
+    return figure(f"{title}: true class by row, predicted class by column", picture)
 
 
 def confusions_table(names, matrix):
     """Returns the most frequent confusions as a table."""
-    confusions = sorted(
-        (
-            (count, names[true], names[taken])
-            for true, row in enumerate(matrix)
-            for taken, count in enumerate(row)
-            if count and true != taken
-        ),
-        key=lambda confusion: (-confusion[0], confusion[1:]),
-    )
-    if not confusions:
-        return tag("p", "No image is taken for another class.")
-    rows = [[true, taken, n] for n, true, taken in confusions[:MOST_CONFUSIONS]]
-    return [
-        tag("h3", "The most frequent confusions"),
-        table(["true class", "taken for", "images"], rows),
+    confusions = [
+        (true, predicted, count)
+        for true, row in zip(names, matrix, strict=True)
+        for predicted, count in zip(names, row, strict=True)
+        if count and true != predicted
     ]
+    if not confusions:
+        return tag("p", "The network takes no image for another class.")
+    confusions.sort(key=lambda confusion: (-confusion[2], confusion[:2]))
+    header = ["true class", "predicted class", "images"]
+    heading = tag("h3", "The most frequent confusions")
+    return [heading, table(header, confusions[:MOST_CONFUSIONS])]
 
 
 def images_section(numbers, pictures):
     """Returns the worst-classified images."""
-    worst = numbers["worst_images"]
     if not pictures:
         return None
-    images = [
-        tag(
-            "figure",
-            tag("img", src=picture, alt=f"test image {one['image']}"),
-            tag(
-                "div",
-                tag("b", one["predicted"]),
-                f" {share(one['probability_of_predicted'])}",
-            ),
-            tag("div", f"is {one['label']} {share(one['probability_of_label'])}"),
-            tag("div", f"image {one['image']}", class_="soft"),
-        )
-        for one, picture in zip(worst, pictures, strict=True)
-    ]
+    figures = []
+    for one, picture in zip(numbers["worst_images"], pictures, strict=True):
+        name = f"image {one['image']}"
+        predicted = f" {one['probability_of_predicted']:.2%}"
+        parts = [
+            tag("img", src=picture, alt=f"test {name}"),
+            tag("div", tag("b", one["predicted"]), predicted),
+            tag("div", f"is {one['label']} {one['probability_of_label']:.2%}"),
+            tag("div", name, class_="soft"),
+        ]
+        figures.append(tag("figure", parts))
     return page.section(
         "The worst-classified test images",
-        tag(
-            "p",
-            "In bold what the network takes them for, then what they are, each with "
-            "the probability that it gives; least probability of the truth first.",
-        ),
-        tag("div", images, class_="images"),
+        tag("p", WORST_IMAGES),
+        tag("div", figures, class_="images"),
     )
 
 
 def shortened(name, most=14):
     """Returns a name that fits beside a chart."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def share(value):
-    """Returns a number between 0 and 1 as per cent."""
-    return f"{value:.2%}"

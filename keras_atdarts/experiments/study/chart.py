@@ -1,9 +1,9 @@
 """The accuracy of every run of a study as a picture: a row of dots for each arm."""
 
-from keras_atdarts.experiments.reports.charts import nice_ticks
 from keras_atdarts.experiments.reports.charts import picture
 from keras_atdarts.experiments.reports.charts import text
-from keras_atdarts.experiments.reports.charts import tick_labels
+from keras_atdarts.experiments.reports.line_charts import nice_ticks
+from keras_atdarts.experiments.reports.line_charts import tick_labels
 from keras_atdarts.experiments.reports.markup import tag
 
 WIDTH = 640
