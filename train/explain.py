@@ -20,14 +20,12 @@ import sys
 import keras
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.explanations.of_run import TrainedRun
-from keras_atdarts.experiments.explanations.of_run import look_at
-from keras_atdarts.experiments.explanations.of_run import measure_gates
-from keras_atdarts.experiments.explanations.of_saved_model import explain_saved_model
-from keras_atdarts.experiments.explanations.of_saved_model import is_saved_model
-from keras_atdarts.experiments.explanations.of_saved_model import load_served_model
-from keras_atdarts.experiments.explanations.page import difference_words
-from keras_atdarts.experiments.explanations.page import explanation_page
+from keras_atdarts.experiments.explanations import saved_model_explanation
+from keras_atdarts.experiments.explanations.explanation_page import explanation_page
+from keras_atdarts.experiments.explanations.explanation_page import show_difference
+from keras_atdarts.experiments.explanations.run_explanation import TrainedRun
+from keras_atdarts.experiments.explanations.run_explanation import draw_maps
+from keras_atdarts.experiments.explanations.run_explanation import measure_gates
 from keras_atdarts.experiments.reports.records import notice_line
 from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
@@ -46,7 +44,7 @@ NUMBERS = "explain.json"
 def main(argv=None):
     arguments = parse_arguments(argv)
     prepare_runtime()
-    if is_saved_model(arguments.model):
+    if saved_model_explanation.is_saved_model(arguments.model):
         numbers, folder = saved_model_numbers(arguments)
     else:
         numbers, folder = run_numbers(arguments)
@@ -100,9 +98,11 @@ def saved_model_numbers(arguments):
         )
     if arguments.output is None:
         raise InputError("Give --output a directory to write the explanation to.")
-    served = load_served_model(arguments.model)
+    served = saved_model_explanation.load_served_model(arguments.model)
     workdir.make_folder(arguments.output)
-    numbers = explain_saved_model(served, arguments.images, arguments.output)
+    numbers = saved_model_explanation.explain_saved_model(
+        served, arguments.images, arguments.output
+    )
     return numbers, arguments.output
 
 
@@ -118,7 +118,7 @@ def run_numbers(arguments):
         images = trained.choose_images(arguments.count)
     folder = arguments.output or trained.run.file(workdir.EXPLANATION)
     workdir.make_folder(folder)
-    numbers = {"notices": trained.notices(), **look_at(trained, images, folder)}
+    numbers = {"notices": trained.notices(), **draw_maps(trained, images, folder)}
     if measures:
         print(
             f"Measuring what {len(trained.gates)} attention operations are worth ...",
@@ -161,7 +161,7 @@ def describe_worth(worth):
         "Points of it that are lost where a gate is replaced by its mean, ± one "
         "standard error:"
     ]
-    lines += [f"  {one['name']:<{width}}  {difference_words(one):>15}" for one in worth]
+    lines += [f"  {one['name']:<{width}}  {show_difference(one):>15}" for one in worth]
     return "\n".join(lines)
 
 

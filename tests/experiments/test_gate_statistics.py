@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_atdarts.experiments.explanations.statistics import NUM_BINS
-from keras_atdarts.experiments.explanations.statistics import GateStatistics
+from keras_atdarts.experiments.explanations.gate_statistics import NUM_BINS
+from keras_atdarts.experiments.explanations.gate_statistics import GateStatistics
 
 
 @pytest.fixture
@@ -30,18 +30,23 @@ def test_means_are_those_of_all_batches(statistics, values):
     for label in (0, 2):
         expected = values[LABELS == label].mean(axis=(0, 1, 2))
         np.testing.assert_allclose(means[label], expected, rtol=1e-6)
-    together = statistics.of_all_classes().class_means()
-    np.testing.assert_allclose(together[0], values.mean(axis=(0, 1, 2)), rtol=1e-6)
 
 
 def test_shares_are_histograms(statistics, values):
-    shares = statistics.class_shares()
+    shares = statistics.class_histograms()
     assert np.all(np.isnan(shares[1]))
     for label in (0, 2):
         chosen = values[LABELS == label]
         counts, _ = np.histogram(chosen, bins=NUM_BINS, range=(0, 1))
         np.testing.assert_allclose(shares[label], counts / chosen.size)
-    np.testing.assert_allclose(statistics.of_all_classes().class_shares().sum(), 1)
+
+
+def test_one_class_holds_all_images(values):
+    together = GateStatistics((2, 3, 4), num_classes=1)
+    together.update(values, LABELS)
+    expected = values.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(together.class_means(), [expected], rtol=1e-6)
+    np.testing.assert_allclose(together.class_histograms().sum(), 1)
 
 
 def test_the_highest_value_is_in_the_last_bin():

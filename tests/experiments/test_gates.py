@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.explanations.gate_statistics import GateStatistics
 from keras_atdarts.experiments.explanations.gates import find_gates
 from keras_atdarts.experiments.explanations.gates import gate_reader
 from keras_atdarts.experiments.explanations.gates import gate_replacer
-from keras_atdarts.experiments.explanations.statistics import GateStatistics
 from keras_atdarts.genotypes.genotype import Genotype
 
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from keras_atdarts.experiments.explanations.worth import compare_answers
-from keras_atdarts.experiments.explanations.worth import mcnemar
-from keras_atdarts.experiments.explanations.worth import measure_worth
-from keras_atdarts.experiments.explanations.worth import replacement_groups
-from keras_atdarts.experiments.explanations.worth import standard_error
+from keras_atdarts.experiments.explanations.attention_worth import compare_answers
+from keras_atdarts.experiments.explanations.attention_worth import mcnemar
+from keras_atdarts.experiments.explanations.attention_worth import measure_worth
+from keras_atdarts.experiments.explanations.attention_worth import replacement_groups
+from keras_atdarts.experiments.explanations.attention_worth import standard_error
 
 
 class Gate(NamedTuple):

@@ -1,1 +1,1 @@
-"""Where a trained network looks, and what its attention is worth."""
+"""Explanations: where a trained network looks, and what its attention is worth."""

@@ -1,4 +1,4 @@
-"""The gates of a derived network: finding, reading and replacing them."""
+"""The gates of a derived network: how to find, read and replace them."""
 
 import contextlib
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class PlacedGate(NamedTuple):
 
     @property
     def name(self):
-        """The gate's name, unlike that of all others in the network."""
+        """The name of the gate, which no other gate of the network has."""
         return f"cell_{self.cell} node_{self.node} edge_{self.edge} {self.operation}"
 
     @property
@@ -55,14 +55,11 @@ def derived_cells(network):
 
 
 def find_gates(network, genotype):
-    """Returns the gates of a derived network, from the first cell to the last.
+    """Returns a list of all `PlacedGate`s, from the first cell to the last.
 
     Args:
         network: Functional `keras.Model`, from `build_network`.
         genotype: The `Genotype` that it was built of.
-
-    Returns:
-        List of `PlacedGate`.
 
     Raises:
         InputError: The network was built of another genotype.
@@ -73,29 +70,27 @@ def find_gates(network, genotype):
     for index, plan in enumerate(cell_plan(len(cells), filters=1)):
         for node, edges in enumerate(genotypes[plan.cell_type].nodes):
             for number, edge in enumerate(edges):
-                place = (index, plan.cell_type, node, number)
-                found += _gates_on_edge(cells[index], place, edge)
+                place = (index, plan.cell_type, node, number, source_name(edge.source))
+                operation = _operation_on_edge(cells[index], place, edge)
+                for name, layer in _attentions(operation, edge.parts):
+                    found.append(PlacedGate(*place, name, layer))
     return found
 
 
-def _gates_on_edge(cell, place, edge):
-    index, _, node, number = place
+def _operation_on_edge(cell, place, edge):
+    index, _, node, number, _ = place
     try:
-        operation = operation_layer(cell, node, number, edge)
+        return operation_layer(cell, node, number, edge)
     except ValueError as error:
         raise InputError(
             f"The network was built of another genotype: cell {index} has no "
             f"{edge.operation} as edge {number} of node {node}. Give a network and "
             "its own genotype."
         ) from error
-    return [
-        PlacedGate(*place, source_name(edge.source), name, layer)
-        for name, layer in _attentions(operation, edge.parts)
-    ]
 
 
 def _attentions(operation, parts):
-    """Yields the attentions of an operation, each after what its name ends."""
+    """Yields the name and the layer of each attention in an operation."""
     if isinstance(operation, AttendedOperation):
         yield from _attentions(operation.attended, parts[:1])
         yield FOLLOWED_BY.join(parts), operation.gating
@@ -110,10 +105,10 @@ def revising(gates, revise):
     Args:
         gates: List of `PlacedGate`.
         revise: Function from a gate's place in the list and its tensor to the tensor
-            that is used instead.
+            that takes its place.
     """
     for index, gate in enumerate(gates):
-        # The layer has one gate in a derived network, where each edge is its own.
+        # In a derived network each edge has a layer of its own, with one gate.
         gate.layer.revise_gates = lambda tensors, index=index: [
             revise(index, tensor) for tensor in tensors
         ]
@@ -139,8 +134,8 @@ def gate_reader(network, gates):
 
     Returns:
         `tf.function` from normalised images to logits and a list of one tensor for
-        each gate, `(batch, height, width, channels)`, of which a channel gate has one
-        pixel and a spatial gate one channel.
+        each gate, `(batch, height, width, channels)`. A channel gate has one pixel, a
+        spatial gate one channel.
     """
 
     def read(images):
@@ -163,12 +158,11 @@ def gate_replacer(network, gates, replacements):
     Args:
         network: Functional `keras.Model` from images to logits.
         gates: List of `PlacedGate` in it.
-        replacements: List of one array for each gate, `(1, height, width, channels)`,
-            that takes its place.
+        replacements: List of one array for each gate, `(1, height, width, channels)`.
 
     Returns:
-        `tf.function` from normalised images, and a boolean for each gate, whether it
-        is replaced, to logits.
+        `tf.function` from normalised images, and a boolean for each gate (whether its
+        replacement takes its place), to logits.
     """
 
     def classify(images, replaced):

@@ -1,4 +1,4 @@
-"""Grad-CAM: what in the output of each cell speaks for a class, and where.
+"""Grad-CAM: which pixels in the output of a cell speak for a class.
 
 Reference:
     Selvaraju et al., Grad-CAM: Visual Explanations from Deep Networks via
@@ -20,8 +20,7 @@ def class_activation(features, gradients):
         gradients: Those of the class's logit by the features, of the same shape.
 
     Returns:
-        Tensor `(batch, height, width)`, of which 0 says that nothing at a pixel
-        speaks for the class.
+        Tensor `(batch, height, width)`. 0: nothing at this pixel speaks for the class.
     """
     weights = tf.reduce_mean(gradients, axis=[1, 2], keepdims=True)
     return tf.nn.relu(tf.reduce_sum(weights * features, axis=-1))
@@ -44,7 +43,7 @@ def class_activations(network, layers):
         with tf.GradientTape() as tape:
             tape.watch(images)
             logits, *features = model(images, training=False)
-            # Images do not mix outside of training: a sum has their own gradients.
+            # Outside of training images do not mix: each has its own gradient.
             score = tf.reduce_sum(tf.gather(logits, classes, batch_dims=1))
         gradients = tape.gradient(score, features)
         return [
@@ -58,8 +57,8 @@ def class_activations(network, layers):
 def with_outputs_of(network, layers):
     """Returns a model from images to `[logits, output of each layer]`.
 
-    It shares the layers and their weights. The symbolic output of a layer that is a
-    model itself belongs to the inside of that model, so the network is walked anew.
+    It shares the layers and their weights. Cells are models: their symbolic outputs
+    belong to their inside. So the layers of the network are called anew.
     """
     outputs = {}
 

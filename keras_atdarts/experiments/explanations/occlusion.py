@@ -1,4 +1,4 @@
-"""Where a classifier looks that shows nothing but its answers.
+"""Where a classifier looks, found from its answers alone.
 
 Reference:
     Zeiler, Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014,
@@ -8,14 +8,14 @@ Reference:
 import numpy as np
 
 BATCH_SIZE = 16
-PATCHES_PER_SIDE = 4  # A patch hides so small a part of the shorter side.
+PATCHES_PER_SIDE = 4  # So many patches are as long as the shorter side of an image.
 
 
 def occlusion_map(predict, image):
-    """Returns how much the likeliest class owes to each part of an image.
+    """Returns how much the likeliest class depends on each part of an image.
 
-    A square patch of the image's mean colour hides one part after another; each step
-    is half its side.
+    A square patch of the image's mean colour hides one part after another. It moves by
+    half its side.
 
     Args:
         predict: Function from `uint8` images `(batch, height, width, channels)` to
@@ -23,9 +23,9 @@ def occlusion_map(predict, image):
         image: `uint8` array `(height, width, channels)`.
 
     Returns:
-        Probabilities `(num_classes,)` of the whole image; and an array `(height,
-        width)`: how much the probability of the likeliest class falls on average
-        while a pixel is hidden, negative where it rises.
+        Probabilities `(num_classes,)` of the whole image. Array `(height, width)`: how
+        much the probability of the likeliest class falls, on average over the patches
+        that hide a pixel. It is negative where the probability rises.
     """
     whole = np.asarray(predict(image[np.newaxis]))[0]
     likeliest = int(np.argmax(whole))

@@ -1,7 +1,7 @@
-"""How much accuracy attention is worth: what is lost where gates are constant.
+"""What attention is worth: the accuracy that is lost if gates are constant.
 
-A gate is replaced by its mean over the images, so that what it does to all images
-alike stays, and what it does because of an image goes.
+The mean over the images takes the place of a gate. So what the gate does to all images
+alike stays, and what it does because of an image is gone.
 """
 
 import math
@@ -10,14 +10,10 @@ import numpy as np
 
 
 def replacement_groups(gates):
-    """Returns which gates are replaced together.
+    """Returns which gates are replaced together: a list of `(name, boolean array)`.
 
-    Args:
-        gates: List of `PlacedGate`.
-
-    Returns:
-        List of `(name, boolean array)`: each gate by itself; all gates of each
-        attention that has several; all gates, where there are several attentions.
+    Each gate is replaced by itself. So are all gates of each attention that has
+    several, and all gates if there are several attentions.
     """
     groups = [(gate.name, [each is gate for each in gates]) for gate in gates]
     attentions = sorted({gate.attention for gate in gates})
@@ -41,15 +37,12 @@ def measure_worth(classify, groups, batches):
     Returns:
         List of dicts, see `compare_answers`, each with the `"name"` of its group.
     """
-    nothing = np.zeros_like(groups[0][1])
-    correct = [[] for _ in range(len(groups) + 1)]
+    replacements = [np.zeros_like(groups[0][1]), *(chosen for _, chosen in groups)]
+    correct = []
     for images, labels in batches:
-        for kept, replaced in zip(
-            correct, (nothing, *(chosen for _, chosen in groups)), strict=True
-        ):
-            logits = np.asarray(classify(images, replaced))
-            kept.append(np.argmax(logits, axis=-1) == np.asarray(labels))
-    with_gates, *without = map(np.concatenate, correct)
+        answers = [np.argmax(classify(images, each), axis=-1) for each in replacements]
+        correct.append(np.stack(answers) == np.asarray(labels))
+    with_gates, *without = np.concatenate(correct, axis=1)
     return [
         {"name": name, **compare_answers(with_gates, answers)}
         for (name, _), answers in zip(groups, without, strict=True)
@@ -57,7 +50,7 @@ def measure_worth(classify, groups, batches):
 
 
 def compare_answers(correct_with, correct_without):
-    """Compares two networks by their answers to the same images.
+    """Compares the answers of a network with and without gates to the same images.
 
     Args:
         correct_with: Boolean array, which images are classified rightly with gates.
@@ -66,8 +59,8 @@ def compare_answers(correct_with, correct_without):
     Returns:
         Dict of `"num_examples"`; `"only_with"` and `"only_without"`, the numbers of
         images that are right in one case only; `"accuracy_with"` and
-        `"accuracy_without"`; `"difference"`, the former less the latter; its
-        `"standard_error"`, see `standard_error`; and `"p_value"`, see `mcnemar`.
+        `"accuracy_without"`; their `"difference"`; its `"standard_error"`, see
+        `standard_error`; and `"p_value"`, see `mcnemar`.
     """
     count = len(correct_with)
     only_with = int(np.sum(correct_with & ~correct_without))
@@ -87,8 +80,8 @@ def compare_answers(correct_with, correct_without):
 def standard_error(only_with, only_without, count):
     """Returns the standard error of the difference of two paired accuracies.
 
-    Half an image is added to each of the four outcomes: where no answer changes, the
-    plain formula would claim to be certain.
+    Half an image is added to each of the four outcomes: the plain formula gives 0
+    where no answer changes, as if that were certain.
 
     Reference:
         Agresti, Min, Simple improved confidence intervals for comparing matched
@@ -103,8 +96,8 @@ def standard_error(only_with, only_without, count):
 def mcnemar(only_with, only_without):
     """Returns the p-value of the exact McNemar test.
 
-    The probability that changed answers divide at least as unevenly as they do, if
-    they got better and worse with equal chance.
+    If answers got better and worse with equal chance, it is the probability that the
+    changed answers divide at least as unevenly as they do.
     """
     changed = only_with + only_without
     # In integers, since powers of two overflow floats.

@@ -1,4 +1,4 @@
-"""The explanation of a retraining: looks, gates over the data, worth of attention."""
+"""The explanation of a retraining: maps, gates over the data, worth of attention."""
 
 import functools
 
@@ -8,20 +8,18 @@ import tensorflow as tf
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.images import normalize
 from keras_atdarts.data.splits import hold_out
-from keras_atdarts.experiments.explanations import inputs
+from keras_atdarts.experiments.explanations import explained_images
+from keras_atdarts.experiments.explanations.attention_worth import measure_worth
+from keras_atdarts.experiments.explanations.attention_worth import replacement_groups
+from keras_atdarts.experiments.explanations.contact_sheets import columns_of_network
+from keras_atdarts.experiments.explanations.contact_sheets import explain_images
+from keras_atdarts.experiments.explanations.gate_statistics import gate_numbers
+from keras_atdarts.experiments.explanations.gate_statistics import read_statistics
 from keras_atdarts.experiments.explanations.gates import derived_cells
 from keras_atdarts.experiments.explanations.gates import find_gates
 from keras_atdarts.experiments.explanations.gates import gate_reader
 from keras_atdarts.experiments.explanations.gates import gate_replacer
 from keras_atdarts.experiments.explanations.grad_cam import class_activations
-from keras_atdarts.experiments.explanations.looks import MOST_ROWS
-from keras_atdarts.experiments.explanations.looks import describe_image
-from keras_atdarts.experiments.explanations.looks import looks_of_network
-from keras_atdarts.experiments.explanations.looks import write_sheets
-from keras_atdarts.experiments.explanations.over_data import gate_numbers
-from keras_atdarts.experiments.explanations.over_data import read_statistics
-from keras_atdarts.experiments.explanations.worth import measure_worth
-from keras_atdarts.experiments.explanations.worth import replacement_groups
 from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
@@ -31,10 +29,11 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.export import resize_as_for_tests
 
 NO_ATTENTION = (
-    "The network has no attention: it is explained by Grad-CAM alone, and there is no "
-    "worth of attention to measure."
+    "The network has no attention: Grad-CAM alone explains it, and no worth of "
+    "attention can be measured."
 )
 UNFINISHED = "The training is not finished: this is its network after the last epoch."
+MOST_CLASSES = 100  # With more classes, the numbers of gates are over all classes.
 
 
 class TrainedRun:
@@ -62,7 +61,7 @@ class TrainedRun:
         return gate_reader(self.network, self.gates)
 
     def open_dataset(self):
-        """Loads the data set, of which images and numbers come."""
+        """Loads the data set, which images and numbers come from."""
         self.dataset = load_dataset_of_run(self.config, self.description)
 
     def notices(self):
@@ -75,59 +74,43 @@ class TrainedRun:
         if not self.config.held_out:
             return "test", np.arange(self.dataset.num_examples("test"))
         count = self.dataset.num_examples("train")
-        parts = hold_out(count, self.config.held_out, self.config.seed)
-        return "train", parts[1]
+        _, held_out = hold_out(count, self.config.held_out, self.config.seed)
+        return "train", held_out
 
     def read_images(self, names):
         """Returns the `ExplainedImage`s of files, in the size of the network."""
-        channels = self.description["image_shape"][-1]
+        num_channels = self.description["image_shape"][-1]
+        images = explained_images.read_images(names, num_channels)
+        sizes = (resize_as_for_tests(each.pixels, self.description) for each in images)
         return [
-            image._replace(
-                pixels=np.asarray(resize_as_for_tests(image.pixels, self.description))
-            )
-            for image in inputs.read_images(names, channels)
+            image._replace(pixels=np.asarray(pixels))
+            for image, pixels in zip(images, sizes, strict=True)
         ]
 
     def choose_images(self, count):
         """Returns images of the data set, as `ExplainedImage`s."""
         split, positions = self.judged_part()
-        return inputs.examples_of(self.dataset, split, inputs.spread(positions, count))
+        chosen = explained_images.spread(positions, count)
+        return explained_images.examples_of(self.dataset, split, chosen)
 
 
-def look_at(trained, images, folder):
-    """Draws where a network looks.
-
-    Args:
-        trained: `TrainedRun`.
-        images: List of `ExplainedImage` in the size of the network.
-        folder: Path of the directory to write to.
-
-    Returns:
-        Dict ready for JSON: `"images"`, what each is and is taken for, and
-        `"sheets"`, see `write_sheets`.
-    """
+def draw_maps(trained, images, folder):
+    """Draws where the network of a `TrainedRun` looks; see `explain_images`."""
     activate = class_activations(trained.network, derived_cells(trained.network))
-    described, drawn = [], []
-    for start in range(0, len(images), MOST_ROWS):
-        part = images[start : start + MOST_ROWS]
-        pixels = [image.pixels for image in part]
-        data = trained.description
+    data = trained.description
+
+    def look(pixels):
         batch = normalize(np.stack(pixels), data["mean"], data["std"])
         logits, tensors = trained.read_gates(batch)
         probabilities = tf.nn.softmax(np.asarray(logits, "float64")).numpy()
         activations = activate(batch, np.argmax(probabilities, axis=-1))
-        looks = looks_of_network(
-            trained.gates, list(map(np.asarray, tensors)), map(np.asarray, activations)
-        )
-        described += [
-            describe_image(image, row, trained.class_names)
-            for image, row in zip(part, probabilities, strict=True)
-        ]
-        drawn += write_sheets(folder, pixels, looks, start)
-    return {"images": described, "sheets": drawn}
+        arrays = [list(map(np.asarray, each)) for each in (tensors, activations)]
+        return probabilities, columns_of_network(trained.gates, *arrays)
+
+    return explain_images(images, look, trained.class_names, folder)
 
 
-def measure_gates(trained, num_examples, batch_size, folder, watch=None):
+def measure_gates(trained, num_examples, batch_size, folder, watch):
     """Reads all gates over the data, and measures what they are worth.
 
     Args:
@@ -135,30 +118,31 @@ def measure_gates(trained, num_examples, batch_size, folder, watch=None):
         num_examples: Integer, how many images, drawn by chance, at most.
         batch_size: Integer.
         folder: Path of the directory to which pictures of the gates are written.
-        watch: Optional function from the batches, and the number of their images,
-            to the same batches, through which the long part of the work is seen.
+        watch: Function from batches, and the number of their images, to the same
+            batches. It can show the progress of the long part of the work.
 
     Returns:
-        Dict ready for JSON: `"examples"`, of which data; `"gates"`, see
-        `gate_numbers`; and `"worth"`, see `measure_worth`.
+        Dict ready for JSON: `"examples"`, the images; `"gates"`, see `gate_numbers`;
+        and `"worth"`, see `measure_worth`.
     """
     split, positions = trained.judged_part()
-    chosen = inputs.sample(positions, num_examples)
+    chosen = explained_images.sample(positions, num_examples)
+    names = trained.class_names
+    if len(names) > MOST_CLASSES:
+        names = ["all classes"]
 
     def batches():
         return evaluation_batches(trained.dataset, split, batch_size, chosen)
 
-    statistics = read_statistics(
-        trained.read_gates, batches(), len(trained.class_names)
-    )
+    statistics = read_statistics(trained.read_gates, batches(), len(names))
     means = [each.mean()[np.newaxis] for each in statistics]
     worth = measure_worth(
         gate_replacer(trained.network, trained.gates, means),
         replacement_groups(trained.gates),
-        watch(batches(), len(chosen)) if watch else batches(),
+        watch(batches(), len(chosen)),
     )
     return {
         "examples": {"split": split, "count": len(chosen), "of": len(positions)},
-        "gates": gate_numbers(trained.gates, statistics, trained.class_names, folder),
+        "gates": gate_numbers(trained.gates, statistics, names, folder),
         "worth": worth,
     }

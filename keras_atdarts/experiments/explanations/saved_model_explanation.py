@@ -1,24 +1,22 @@
-"""The explanation of a SavedModel, which shows nothing but its answers."""
+"""The explanation of a SavedModel, of which only the answers can be seen."""
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.explanations import inputs
-from keras_atdarts.experiments.explanations.looks import MOST_ROWS
-from keras_atdarts.experiments.explanations.looks import OCCLUSION
-from keras_atdarts.experiments.explanations.looks import Look
-from keras_atdarts.experiments.explanations.looks import describe_image
-from keras_atdarts.experiments.explanations.looks import write_sheets
+from keras_atdarts.experiments.explanations.contact_sheets import OCCLUSION
+from keras_atdarts.experiments.explanations.contact_sheets import Column
+from keras_atdarts.experiments.explanations.contact_sheets import explain_images
+from keras_atdarts.experiments.explanations.explained_images import read_images
 from keras_atdarts.experiments.explanations.occlusion import occlusion_map
 from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.networks.export import CLASS_NAMES
 
 ANSWERS_ONLY = (
-    "A SavedModel answers and shows nothing of its inside: it is explained by what "
-    "hiding parts of an image changes. For gates, Grad-CAM and what attention is "
-    "worth, give the directory that retrain.py wrote."
+    "A SavedModel shows its answers and nothing of its inside: it is explained by how "
+    "the answers change when parts of an image are hidden. For gates, Grad-CAM and "
+    "what attention is worth, give the directory that retrain.py wrote."
 )
 EXPECTED = "Expected the folder that train/export.py writes."
 
@@ -73,7 +71,7 @@ def load_served_model(directory):
 
 
 def explain_saved_model(served, names, folder):
-    """Draws to what parts of images a SavedModel owes its answers.
+    """Draws which parts of images the answers of a SavedModel depend on.
 
     Args:
         served: `ServedModel`.
@@ -81,18 +79,14 @@ def explain_saved_model(served, names, folder):
         folder: Path of the directory to write to.
 
     Returns:
-        Dict ready for JSON, as that of `of_run.look_at`, and `"notices"`.
+        Dict ready for JSON, that of `explain_images`, and `"notices"`.
     """
-    images = inputs.read_images(names, served.num_channels)
-    described, drawn = [], []
-    for start in range(0, len(images), MOST_ROWS):
-        part = images[start : start + MOST_ROWS]
-        found = [occlusion_map(served.predict, image.pixels) for image in part]
-        described += [
-            describe_image(image, probabilities, served.class_names)
-            for image, (probabilities, _) in zip(part, found, strict=True)
-        ]
-        look = Look("whole network", OCCLUSION, [values for _, values in found])
-        pixels = [image.pixels for image in part]
-        drawn += write_sheets(folder, pixels, [look], start)
-    return {"images": described, "sheets": drawn, "notices": [note(ANSWERS_ONLY)]}
+
+    def look(pixels):
+        found = [occlusion_map(served.predict, image) for image in pixels]
+        probabilities, maps = map(list, zip(*found, strict=True))
+        return probabilities, [Column("whole network", OCCLUSION, maps)]
+
+    images = read_images(names, served.num_channels)
+    explained = explain_images(images, look, served.class_names, folder)
+    return {**explained, "notices": [note(ANSWERS_ONLY)]}

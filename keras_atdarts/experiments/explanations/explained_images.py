@@ -10,6 +10,8 @@ from keras_atdarts.data.images import IMAGE_SUFFIXES
 from keras_atdarts.data.images import error_reason
 from keras_atdarts.errors import InputError
 
+SUFFIXES = ", ".join(IMAGE_SUFFIXES)
+
 
 class ExplainedImage(NamedTuple):
     """An image, before it is normalised.
@@ -38,9 +40,9 @@ def read_images(names, num_channels):
     Raises:
         InputError: There is no such file, or it is not an image.
     """
+    paths = find_files(names)
     return [
-        ExplainedImage(str(path), read_pixels(path, num_channels))
-        for path in find_files(names)
+        ExplainedImage(str(path), read_pixels(path, num_channels)) for path in paths
     ]
 
 
@@ -48,16 +50,16 @@ def find_files(names):
     """Returns the paths of files as given, and of the images in folders, sorted."""
     found = []
     for path in map(pathlib.Path, names):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = [
-            each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES
-        ]
+        inside = [path]
+        if path.is_dir():
+            files = sorted(path.iterdir())
+            inside = [each for each in files if each.suffix.lower() in IMAGE_SUFFIXES]
         if not inside:
-            expected = ", ".join(IMAGE_SUFFIXES)
-            raise InputError(f"'{path}' has no images: expected {expected} files.")
-        found += sorted(inside)
+            raise InputError(
+                f"'{path}' has no images: expected {SUFFIXES} files. Give a folder "
+                "that holds some."
+            )
+        found += inside
     return found
 
 
@@ -68,12 +70,13 @@ def read_pixels(path, num_channels):
         image = tf.io.decode_image(content, num_channels, expand_animations=False)
     except OSError as error:
         raise InputError(
-            f"'{path}' cannot be read ({error.strerror}): expected an image file."
+            f"'{path}' cannot be read ({error.strerror}): expected an image file. "
+            "Give another one."
         ) from error
     except tf.errors.OpError as error:
         raise InputError(
             f"'{path}' cannot be decoded ({error_reason(error)}): expected a whole "
-            f"{', '.join(IMAGE_SUFFIXES)} file."
+            f"{SUFFIXES} file. Give another one."
         ) from error
     return image.numpy()
 
@@ -97,17 +100,16 @@ def examples_of(dataset, split, positions):
 
 
 def spread(positions, count):
-    """Returns `count` of an array's elements, the first, the last, evenly between.
+    """Returns `count` of an array's elements: first, last, and evenly between them.
 
-    A data set may be sorted by class: evenly spread, images show several.
+    A data set may be sorted by class: so the images show several classes.
     """
     places = np.linspace(0, len(positions) - 1, min(count, len(positions)))
     return positions[np.round(places).astype(np.int64)]
 
 
 def sample(positions, count):
-    """Returns `count` of an array's elements, drawn by chance, or all, sorted."""
-    if count >= len(positions):
-        return positions
+    """Returns `count` of an array's elements, drawn by chance, sorted; at most all."""
+    count = min(count, len(positions))
     chosen = np.random.default_rng(0).choice(positions, count, replace=False)
     return np.sort(chosen)

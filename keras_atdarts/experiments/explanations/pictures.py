@@ -1,4 +1,4 @@
-"""Contact sheets: images, and maps laid over them, side by side."""
+"""Images, maps and tables of numbers as pictures: colours, sizes, arrangement."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,22 +9,14 @@ from keras_atdarts.experiments.runs import atomic
 TILE = 112  # Pixels of the longer side of a picture.
 GAP = 8  # Pixels between two pictures, and half of it around all.
 WHITE = 255
-SMALLEST_SPAN = 0.05  # Of values on one scale: less is no difference to be shown.
-MAP_SHARE = 0.6  # Of the colours of a map that lies over an image.
-# Viridis at equal steps: from dark to light without a jump, also in grey.
-VIRIDIS = np.array(
-    [
-        (68, 1, 84),
-        (71, 44, 122),
-        (59, 81, 139),
-        (44, 113, 142),
-        (33, 144, 141),
-        (39, 173, 129),
-        (92, 200, 99),
-        (170, 220, 50),
-        (253, 231, 37),
-    ],
-    "float64",
+SMALLEST_SPAN = 0.05  # Between the ends of a scale: smaller differences stay small.
+MAP_OPACITY = 0.6  # Of a map that lies over an image.
+# The colours of Viridis at equal steps, as red, green and blue: they get lighter
+# without a jump, also in grey.
+VIRIDIS = (
+    (68, 71, 59, 44, 33, 39, 92, 170, 253),
+    (1, 44, 81, 113, 144, 173, 200, 220, 231),
+    (84, 122, 139, 142, 141, 129, 99, 50, 37),
 )
 
 
@@ -32,29 +24,23 @@ def colours(values):
     """Returns the colours of numbers, from 0, dark blue, to 1, yellow.
 
     Args:
-        values: Array of any shape; NaN is white, and what lies outside of 0 to 1 has
-            the colour of the end.
+        values: Array of any shape. NaN is white; numbers below 0 and above 1 have the
+            colours of the ends.
 
     Returns:
         `uint8` array `(..., 3)`.
     """
     values = np.asarray(values, "float64")
-    places = np.clip(np.nan_to_num(values), 0, 1) * (len(VIRIDIS) - 1)
-    steps = np.arange(len(VIRIDIS))
-    channels = [np.interp(places, steps, channel) for channel in VIRIDIS.T]
-    coloured = np.stack(channels, axis=-1)
+    steps = np.linspace(0, 1, len(VIRIDIS[0]))
+    coloured = np.stack([np.interp(values, steps, each) for each in VIRIDIS], axis=-1)
     coloured[np.isnan(values)] = WHITE
     return np.round(coloured).astype(np.uint8)
 
 
 def on_scale(values):
-    """Returns values brought to 0 to 1, and what has become 0 and 1.
+    """Returns an array scaled to 0 to 1, and the two values that became 0 and 1.
 
-    Args:
-        values: Array of any shape; NaN stays.
-
-    Returns:
-        Array of the same shape, and two floats.
+    NaN stays.
     """
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     missing = max(SMALLEST_SPAN - (high - low), 0)
@@ -63,7 +49,7 @@ def on_scale(values):
 
 
 def tile_size(image_size):
-    """Returns the height and width in which images of a size are shown."""
+    """Returns the height and width of the pictures of images of a size."""
     longer = max(image_size)
     if longer <= TILE:
         return tuple(length * (TILE // longer) for length in image_size)
@@ -71,11 +57,11 @@ def tile_size(image_size):
 
 
 def picture(image):
-    """Returns an image in the size of a tile and in three colours.
+    """Returns an image in the size of a tile, as `uint8` `(height, width, 3)`.
 
     Args:
-        image: `uint8` array `(height, width, channels)`. Of other than three
-            channels, the mean is shown.
+        image: `uint8` array `(height, width, channels)`. If there are not three
+            channels, their mean is shown in grey.
     """
     height, width = tile_size(image.shape[:2])
     if height < image.shape[0]:
@@ -90,11 +76,9 @@ def picture(image):
 
 
 def upsampled(values, size):
-    """Returns a map in another size, interpolated between the middles of its pixels.
+    """Returns a map `(height, width)` in another size.
 
-    Args:
-        values: Array `(height, width)`.
-        size: Pair of integers, height and width.
+    It is interpolated between the middles of its pixels.
     """
     values = np.asarray(values, "float32")[..., np.newaxis]
     return tf.image.resize(values, size, method="bilinear").numpy()[..., 0]
@@ -109,19 +93,18 @@ def overlay(shown, values):
     """
     grey = shown.mean(axis=-1, keepdims=True)
     coloured = colours(upsampled(values, shown.shape[:2]))
-    mixed = MAP_SHARE * coloured + (1 - MAP_SHARE) * grey
+    mixed = MAP_OPACITY * coloured + (1 - MAP_OPACITY) * grey
     return np.round(mixed).astype(np.uint8)
 
 
-def sheet(rows):
-    """Returns pictures in rows and columns.
+def arranged(rows):
+    """Returns pictures in rows and columns as one picture.
 
-    Each has the same place around it, so that a caption above a column, or beside a
-    row, that is as wide, or high, as its share of the sheet stands where it belongs.
+    All rows are equally high, and all columns equally wide, with white around smaller
+    pictures. So captions of equal size above and beside them stand in the right place.
 
     Args:
-        rows: List of lists of `uint8` arrays `(height, width, 3)`. What is smaller
-            than the largest has white around it.
+        rows: List of lists of `uint8` arrays `(height, width, 3)`.
     """
     pictures = [each for row in rows for each in row]
     height, width = np.max([each.shape[:2] for each in pictures], axis=0) + GAP
