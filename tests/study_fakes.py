@@ -12,7 +12,6 @@ from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
 from keras_atdarts.experiments.study.directory import StudyDirectory
 from keras_atdarts.experiments.study.execution import LOCK
-from keras_atdarts.experiments.study.overrides import make_config
 from keras_atdarts.experiments.study.units import study_units
 
 # The accuracies of arms by seed; others have that of chance.
@@ -112,8 +111,8 @@ def describe(arms, seeds=(0, 1), search=None, **retrain):
     return Description(
         tuple(map(parse_arm, arms)),
         tuple(seeds),
-        make_config(SearchConfig, "--search", "quick", search or {}, {}),
-        make_config(RetrainConfig, "--retrain", "quick", retrain, {}),
+        SearchConfig.preset("quick", **(search or {})),
+        RetrainConfig.preset("quick", **retrain),
     )
 
 

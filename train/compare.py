@@ -36,7 +36,7 @@ from keras_atdarts.experiments.study.chart import draw_accuracies
 from keras_atdarts.experiments.study.directory import StudyDirectory
 from keras_atdarts.experiments.study.execution import run_all
 from keras_atdarts.experiments.study.execution import terminated_like_ctrl_c
-from keras_atdarts.experiments.study.flags import OF_DESCRIPTION
+from keras_atdarts.experiments.study.flags import DESCRIPTION_FLAGS
 from keras_atdarts.experiments.study.flags import add_description_flags
 from keras_atdarts.experiments.study.flags import add_execution_flags
 from keras_atdarts.experiments.study.flags import check_together
@@ -64,7 +64,7 @@ def main(argv=None):
     refuse_workers("A run of a study is that of one machine (for several give --ray)")
     if arguments.ray is not None:
         import_ray()
-    if directory.exists() and not given(arguments, OF_DESCRIPTION):
+    if directory.exists() and not given(arguments, DESCRIPTION_FLAGS):
         description = directory.description()
     else:
         description = describe(arguments)

@@ -12,7 +12,7 @@ from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
 from keras_atdarts.experiments.study.directory import StudyDirectory
-from keras_atdarts.experiments.study.overrides import parse_overrides
+from keras_atdarts.experiments.study.flags import parse_overrides
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.operations import SEARCH_SPACES
 
@@ -90,8 +90,8 @@ def test_override_given_twice():
         (["darts", "darts"], {}, "Two arms are called 'darts'"),
         (["darts"], {"seeds": (1, 2, 1)}, "seeds must differ; received 1 2 1"),
         (["DARTS_V1"], {"seeds": (-1,)}, "seed must be a whole number"),
-        (["darts"], {"epochs": 0}, "--retrain: epochs must be a whole number"),
-        (["darts"], {"search": {"order": "3"}}, "--search: order must be"),
+        (["darts"], {"epochs": 0}, "epochs must be a whole number"),
+        (["darts"], {"search": {"order": "3"}}, "order must be"),
         (
             ["at_darts", "darts"],
             {"search": {"attention_placement": "after_operations"}},

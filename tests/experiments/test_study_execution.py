@@ -20,9 +20,9 @@ from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
 from keras_atdarts.experiments.study.execution import run_all
 from keras_atdarts.experiments.study.execution import run_unit
-from keras_atdarts.experiments.study.times import StepTimes
 from keras_atdarts.experiments.study.units import SEARCH
 from keras_atdarts.experiments.study.units import TRAINING
+from keras_atdarts.experiments.study.units import StepTimes
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
 

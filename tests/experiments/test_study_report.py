@@ -10,8 +10,8 @@ from keras_atdarts.experiments.study.chart import draw_accuracies
 from keras_atdarts.experiments.study.execution import run_all
 from keras_atdarts.experiments.study.results import collect
 from keras_atdarts.experiments.study.tables import describe_study
-from keras_atdarts.experiments.study.times import StepTimes
 from keras_atdarts.experiments.study.units import SEARCH
+from keras_atdarts.experiments.study.units import StepTimes
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 

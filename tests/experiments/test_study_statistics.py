@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from keras_atdarts.experiments.study import statistics
-from keras_atdarts.experiments.study.statistics import compare_pairs
-from keras_atdarts.experiments.study.statistics import lowest_p_value
-from keras_atdarts.experiments.study.statistics import mean
-from keras_atdarts.experiments.study.statistics import sample_deviation
-from keras_atdarts.experiments.study.statistics import sign_flip_test
+from keras_atdarts.experiments.study import comparison
+from keras_atdarts.experiments.study.comparison import compare_pairs
+from keras_atdarts.experiments.study.comparison import lowest_p_value
+from keras_atdarts.experiments.study.comparison import sample_deviation
+from keras_atdarts.experiments.study.comparison import sign_flip_test
+from keras_atdarts.experiments.study.results import summarize
 
 # The differences of Darwin's maize, in eighths of an inch, which Fisher took for the
 # first such test. He counted 863 sums of 32,768 that are at least as far on one side.
@@ -20,9 +20,10 @@ DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
 
 def test_mean_and_deviation_of_a_sample():
     values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]
-    assert mean(values) == 5.0
     assert sample_deviation(values) == pytest.approx(math.sqrt(32 / 7))
-    assert sample_deviation([0.9]) is None and mean([]) is None
+    assert summarize([0.9, None]) == {"mean": 0.9, "standard_deviation": None}
+    assert summarize(values)["mean"] == 5.0
+    assert summarize([]) is None and summarize([None]) is None
 
 
 def test_p_value_of_fisher():
@@ -64,8 +65,8 @@ def test_lowest_p_value_is_that_of_equal_signs():
 
 def test_many_pairs_are_drawn_near_the_exact_value(monkeypatch):
     exact = sign_flip_test(DARWIN)
-    monkeypatch.setattr(statistics, "EXACT_UP_TO", 14)
-    monkeypatch.setattr(statistics, "NUM_DRAWS", 10_000)
+    monkeypatch.setattr(comparison, "EXACT_UP_TO", 14)
+    monkeypatch.setattr(comparison, "NUM_DRAWS", 10_000)
     # Four standard deviations of a share of 0.05 in so many draws.
     assert sign_flip_test(DARWIN) == pytest.approx(exact, abs=0.009)
     assert lowest_p_value(15) == 1 / 10_001

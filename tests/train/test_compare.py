@@ -117,7 +117,7 @@ def test_searched_arm_whose_training_fails(study, tmp_path, capsys):
     [
         (["--report-only"], "There is no study in"),
         (["--report-only", "--jobs", 2], "--report-only takes only --workdir"),
-        (["--ray", "--jobs", 2], "give one"),
+        (["--ray", "--jobs", 2], "Leave one of them out"),
         (["--ray-gpus", 1], "--ray-gpus only counts with --ray"),
         (["--jobs", 0], "must be a whole number of at least 1"),
         (["--arms", "DARTS_V2", "--search", "epochs=3"], "only count with an arm"),

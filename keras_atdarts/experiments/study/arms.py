@@ -11,7 +11,7 @@ from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import operation_names
 
-# Kinds of arms. Each seed of the first two has a genotype of its own.
+# Kinds of arms. Each seed of the first two kinds has a genotype of its own.
 SEARCHED = "searched"
 DRAWN = "drawn"
 GIVEN = "given"
@@ -19,12 +19,12 @@ GIVEN = "given"
 RANDOM = "random"  # The name of the arm whose genotypes are drawn by chance,
 RANDOM_SPACE = "at_darts"  # and the search space they are drawn from.
 
-BETWEEN_NAME_AND_GENOTYPE = "="
+GIVE_A_NAME = "Give it a name: NAME=GENOTYPE."
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One of the things that a study compares.
+    """One of the ways to genotypes that a study compares.
 
     Args:
         name: String, also the name of its directory.
@@ -55,7 +55,7 @@ def parse_arm(word):
 
     Args:
         word: A search space, `random`, a published genotype, the path of a
-            genotype file, or of the last two `NAME=GENOTYPE`.
+            genotype file, or one of the last two as `NAME=GENOTYPE`.
 
     Raises:
         InputError: It is none of these, or cannot be the name of a directory.
@@ -71,20 +71,17 @@ def parse_arm(word):
         return Arm(RANDOM, DRAWN)
     if word in SEARCH_SPACES:
         return Arm(word, SEARCHED)
-    name, equals, origin = word.partition(BETWEEN_NAME_AND_GENOTYPE)
+    name, equals, origin = word.partition("=")
     if not equals:
-        name, origin = name_of_genotype(word), word
+        # The name of a run, or of the genotype's file.
+        path, origin = pathlib.Path(word), word
+        is_of_run = path.name == "genotype.json"
+        name = path.resolve().parent.name if is_of_run else path.stem
     check_own_name(name)
     if origin not in published_genotypes() and not pathlib.Path(origin).exists():
         known = (*SEARCH_SPACES, RANDOM, *published_genotypes())
         raise unknown_name("arm or genotype file", origin, known)
     return Arm(name, GIVEN, Genotype.load(origin, operation_names()))
-
-
-def name_of_genotype(origin):
-    """Returns what an arm is called after its genotype's file, or its run."""
-    path = pathlib.Path(origin)
-    return path.resolve().parent.name if path.name == "genotype.json" else path.stem
 
 
 def check_own_name(name):
@@ -93,8 +90,7 @@ def check_own_name(name):
     if name in taken or not re.fullmatch(r"\w[\w.-]*", name):
         raise InputError(
             f"The arm of a genotype cannot be called '{name}': expected letters, "
-            f"digits, '_', '-' and '.', and none of {', '.join(taken)}. Give it a "
-            f"name: NAME{BETWEEN_NAME_AND_GENOTYPE}GENOTYPE."
+            f"digits, '_', '-' and '.', and none of {', '.join(taken)}. {GIVE_A_NAME}"
         )
 
 
@@ -104,6 +100,6 @@ def check_different(arms):
     for name in names:
         if names.count(name) > 1:
             raise InputError(
-                f"Two arms are called '{name}'. Leave one out, or give a genotype "
-                f"another name: NAME{BETWEEN_NAME_AND_GENOTYPE}GENOTYPE."
+                f"Two arms are called '{name}'. Leave one out. If it is a genotype, "
+                "you may give it another name instead: NAME=GENOTYPE."
             )

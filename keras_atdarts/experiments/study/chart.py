@@ -1,4 +1,4 @@
-"""The accuracy of every run of a study as a picture: a row of dots for each arm."""
+"""The accuracies of all runs of a study as a picture: a row of dots for each arm."""
 
 from keras_atdarts.experiments.reports.charts import picture
 from keras_atdarts.experiments.reports.charts import text
@@ -7,12 +7,12 @@ from keras_atdarts.experiments.reports.line_charts import tick_labels
 from keras_atdarts.experiments.reports.markup import tag
 
 WIDTH = 640
-LEFT, RIGHT = 170, 616  # Pixels between which the axis lies; names stand before it.
+LEFT, RIGHT = 170, 616  # Pixels, the ends of the axis; names stand before it.
 ROW = 44
 BOTTOM = 56
 FONT = 14
-INTERVALS = 6  # About so many between the ticks.
-LEAST_WIDTH = 0.1  # Of the axis, in percentage points: equal runs have one, too.
+INTERVALS = 6  # Between ticks, about.
+LEAST_WIDTH = 0.1  # Of the axis, in percentage points, also for equal accuracies.
 
 # A picture beside a Markdown page has no style sheet but its own.
 STYLE = (
@@ -32,33 +32,23 @@ def draw_accuracies(arms):
     bottom = ROW * len(arms)
 
     def place(accuracy):
-        share = (100 * accuracy - ticks[0]) / (ticks[-1] - ticks[0])
-        return LEFT + share * (RIGHT - LEFT)
+        part = (100 * accuracy - ticks[0]) / (ticks[-1] - ticks[0])
+        return LEFT + part * (RIGHT - LEFT)
 
+    caption = "test accuracy in % (dots: runs; orange: mean ± standard deviation)"
     parts = [
         tag("style", STYLE),
         tag("rect", width=WIDTH, height=bottom + BOTTOM, fill="white"),
-        [
-            draw_tick(place(tick / 100), label, bottom)
-            for tick, label in zip(ticks, tick_labels(ticks), strict=True)
-        ],
-        text(
-            "test accuracy in % (dots: runs; orange: mean ± standard deviation)",
-            *((LEFT + RIGHT) / 2, bottom + 3 * FONT, FONT, "middle"),
-        ),
-        [
-            draw_arm(name, arm, ROW * (row + 0.5), place)
-            for row, (name, arm) in enumerate(arms.items())
-        ],
+        text(caption, (LEFT + RIGHT) / 2, bottom + 3 * FONT, FONT, "middle"),
     ]
+    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
+        x = place(tick / 100)
+        parts.append(tag("line", x1=x, x2=x, y1=0, y2=bottom, class_="grid"))
+        parts.append(text(label, x, bottom + 1.3 * FONT, FONT, "middle"))
+    for row, (name, arm) in enumerate(arms.items()):
+        parts.append(draw_arm(name, arm, ROW * (row + 0.5), place))
     title = "Test accuracy of every run"
     return picture(WIDTH, bottom + BOTTOM, title, parts) + "\n"
-
-
-def draw_tick(x, label, bottom):
-    """Returns the line and the label at an accuracy."""
-    line = tag("line", x1=x, x2=x, y1=0, y2=bottom, class_="grid")
-    return [line, text(label, x, bottom + 1.3 * FONT, FONT, "middle")]
 
 
 def draw_arm(name, arm, y, place):

@@ -1,4 +1,4 @@
-"""What a study compares and with which budget: the content of study.json."""
+"""What a study compares, and with which budget: the content of study.json."""
 
 import dataclasses
 
@@ -16,16 +16,18 @@ from keras_atdarts.experiments.study.arms import check_different
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 
-# Differ from run to run, so they are no part of a study's settings.
-OF_A_RUN = ("seed", "strategy", "samples", "operations")
-# May differ when a study goes on: that the data are the same, each run checks.
-FREE = ("data_dir", "imports")
-SHARED = ("dataset", "image_size")
+# Settings that differ from run to run: they are no part of the study.
+RUN_SETTINGS = ("seed", "strategy", "samples", "operations")
+# Settings that may differ when a study goes on: each run checks that the data are the
+# same.
+FREE_SETTINGS = ("data_dir", "imports")
+# Settings that searches and trainings have in common.
+COMMON_SETTINGS = ("dataset", "image_size")
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """Everything that decides a study.
+    """Everything that decides the results of a study.
 
     Args:
         arms: Tuple of `Arm`s.
@@ -34,7 +36,7 @@ class Description:
         retrain: `RetrainConfig`, the budget of all trainings.
 
     Raises:
-        InputError: The arms could not be compared with each other, or not made.
+        InputError: The arms cannot be compared with each other, or cannot be built.
     """
 
     arms: tuple
@@ -46,10 +48,10 @@ class Description:
         check_different(self.arms)
         if len(set(self.seeds)) < len(self.seeds):
             raise InputError(
-                "Every seed makes the same run again, so seeds must differ; received "
-                f"{' '.join(map(str, self.seeds))}."
+                "Equal seeds make equal runs, so seeds must differ; received "
+                f"{' '.join(map(str, self.seeds))}. Leave out those given twice."
             )
-        for name in SHARED:
+        for name in COMMON_SETTINGS:
             searched, trained = getattr(self.search, name), getattr(self.retrain, name)
             if searched != trained and self.has(SEARCHED):
                 raise InputError(
@@ -74,10 +76,9 @@ class Description:
         """Returns the `SearchConfig` of a run; None where a genotype is given."""
         if arm.kind == GIVEN:
             return None
+        values = {"operations": (arm.name,)}
         if arm.kind == DRAWN:
             values = {"strategy": "random", "operations": (RANDOM_SPACE,)}
-        else:
-            values = {"operations": (arm.name,)}
         return dataclasses.replace(self.search, seed=seed, **values)
 
     def retrain_config(self, seed):
@@ -104,39 +105,37 @@ class Description:
         )
 
     def differences(self, other):
-        """Returns in what another study differs, each a text; `[]` if in nothing."""
-        found = []
-        for name, own, its in self._fields(other):
-            if own != its:
-                found.append(f"{name} (it began with {own}, received {its})")
-        own = {arm.name: arm.genotype for arm in self.arms}
-        for arm in other.arms:
-            if own.get(arm.name, arm.genotype) != arm.genotype:
-                found.append(f"the genotype of the arm {arm.name}")
-        return found
-
-    def _fields(self, other):
-        """Yields the name of each field, and its values in both, as texts."""
-        for name in ("arms", "seeds"):
-            yield name, *(_show(getattr(each, name)) for each in (self, other))
+        """Returns the differences from another study as a list of texts."""
         kinds = ["retrain"]
         if self.has(SEARCHED, DRAWN) or other.has(SEARCHED, DRAWN):
             kinds.append("search")
+        own, its = self._shown(kinds), other._shown(kinds)
+        found = [
+            f"{name} (it began with {own[name]}, received {its[name]})"
+            for name in own
+            if own[name] != its[name]
+        ]
+        genotypes = {arm.name: arm.genotype for arm in self.arms}
+        for arm in other.arms:
+            if genotypes.get(arm.name, arm.genotype) != arm.genotype:
+                found.append(f"the genotype of the arm {arm.name}")
+        return found
+
+    def _shown(self, kinds):
+        """Returns all values that must stay the same, as texts by their names."""
+        shown = {
+            "arms": " ".join(arm.name for arm in self.arms),
+            "seeds": " ".join(map(str, self.seeds)),
+        }
         for kind in kinds:
-            both = [getattr(each, kind) for each in (self, other)]
-            for name in _settings(both[0]):
-                if name not in FREE:
-                    yield (
-                        f"{kind} {name}",
-                        *(show_value(getattr(config, name)) for config in both),
-                    )
+            config = getattr(self, kind)
+            for name in _settings(config):
+                if name not in FREE_SETTINGS:
+                    shown[f"{kind} {name}"] = show_value(getattr(config, name))
+        return shown
 
 
 def _settings(config):
     """Returns the settings of a configuration that all runs share, by name."""
     values = config.to_dict().items()
-    return {name: value for name, value in values if name not in OF_A_RUN}
-
-
-def _show(values):
-    return " ".join(str(getattr(value, "name", value)) for value in values)
+    return {name: value for name, value in values if name not in RUN_SETTINGS}

@@ -1,4 +1,4 @@
-"""The directory of a study: where its description, its runs and its results are."""
+"""The directory of a study: its description, its runs and its results."""
 
 import json
 import pathlib
@@ -22,7 +22,7 @@ class StudyDirectory:
     """The directory of one study.
 
     Args:
-        path: Path; made absolute, as machines of a cluster work elsewhere.
+        path: Path; made absolute, as machines of a cluster work in other directories.
     """
 
     def __init__(self, path):
@@ -68,14 +68,12 @@ class StudyDirectory:
             InputError: Another study, or something else, is there.
         """
         self.check(description)
+        saved = {"command": command, **describe_provenance()}
         if self.exists():
             saved = self._read()
-        else:
-            with saying_where(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-            saved = {"command": command, **describe_provenance()}
-        study = {**saved, "study": description.to_dict()}
         with saying_where(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            study = {**saved, "study": description.to_dict()}
             atomic.write_json(self.file(STUDY), study)
             for arm in description.arms:
                 if arm.genotype is not None:
@@ -117,10 +115,8 @@ class StudyDirectory:
     def _check_empty(self):
         """Raises `InputError` where no study can begin."""
         RunDirectory.check(self.path, overwrite=True)
-        if not self.path.exists():
-            return
-        # What a process leaves that was killed while it began a study is nothing.
-        names = (path.name for path in self.path.iterdir())
+        names = [path.name for path in self.path.glob("*")]
+        # A process that was killed while it began a study leaves partial files.
         if not all(name.startswith(atomic.PARTIAL) for name in names):
             raise InputError(
                 f"'{self.path}' is not empty and holds no {STUDY}. Give --workdir the "

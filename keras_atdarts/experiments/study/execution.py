@@ -15,16 +15,16 @@ import time
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.workdir import saying_where
-from keras_atdarts.experiments.study.times import StepTimes
+from keras_atdarts.experiments.study.units import StepTimes
 
 LOCK = "lock"
 PATIENCE = 0.2  # Seconds between two looks at a process or a lock.
-LAST_WORDS = 30  # Seconds a stopped process has to end by itself.
+LAST_WORDS = 30  # Seconds that a stopped process has to end by itself.
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """Whether a run came to its end.
 
     Args:
         unit: String, the run.
@@ -44,8 +44,8 @@ class Outcome:
 def run_all(units, scripts, jobs):
     """Carries out units, several at once; yields the `Outcome` of each.
 
-    When the block that reads from it is left early, so by Ctrl-C, the running
-    processes are ended, and nothing more is begun.
+    If the caller closes the generator early, as after Ctrl-C, this ends the running
+    processes and begins no more.
 
     Args:
         units: List of `Unit`s.
@@ -73,12 +73,12 @@ def run_unit(unit, scripts, stopped=None):
     """
     try:
         return work_off(unit, scripts, stopped or threading.Event())
-    except (InputError, OSError) as error:  # A full disk is no end of other runs.
+    except (InputError, OSError) as error:  # Other runs go on.
         return Outcome(str(unit), str(error))
 
 
 def work_off(unit, scripts, stopped):
-    """Does what `run_unit` does, and raises what the system has against it."""
+    """Does what `run_unit` does, and raises the errors of the system."""
     with saying_where(unit.path):
         unit.path.mkdir(parents=True, exist_ok=True)
     with locked(unit, stopped) as lock:
@@ -95,23 +95,27 @@ def work_off(unit, scripts, stopped):
 def locked(unit, stopped):
     """Yields the open lock file of a unit, once no other process works on it.
 
-    The processes of its steps inherit the lock. So where a study was killed and a
-    step lives on, the next study waits for its end, and does not write between.
+    The processes of its steps inherit the lock. If a study is killed and a step lives
+    on, the next study waits for its end, and writes nothing meanwhile.
     """
-    path = unit.path / LOCK
-    with path.open("w") as lock:
-        for look in range(sys.maxsize):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not look:
-                    what = "waiting for another process that works on it."
-                    print(f"{unit}: {what}", flush=True)
-            if stopped.is_set():
-                break
+    with (unit.path / LOCK).open("w") as lock:
+        is_waiting = False
+        while not take(lock) and not stopped.is_set():
+            if not is_waiting:
+                reason = "waiting for another process that works on it."
+                print(f"{unit}: {reason}", flush=True)
+            is_waiting = True
             time.sleep(PATIENCE)
         yield lock
+
+
+def take(lock):
+    """Takes a lock, an open file, if it is free; returns whether it was."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def run_step(unit, step, scripts, lock, stopped):
@@ -151,7 +155,7 @@ def wait(process, stopped):
 
 
 def end(process):
-    """Ends a process: by SIGTERM, as some begin with SIGINT ignored; or at last."""
+    """Ends a process: by SIGTERM, as some ignore SIGINT; after a while by force."""
     if process.poll() is not None:
         return
     process.terminate()

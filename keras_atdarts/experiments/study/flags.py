@@ -1,9 +1,14 @@
 """The command line of a study."""
 
+import dataclasses
 import pathlib
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.errors import located
+from keras_atdarts.errors import unknown_name
 from keras_atdarts.experiments.runs.flags import add_import_flag
+from keras_atdarts.experiments.runs.flags import add_number_flag
+from keras_atdarts.experiments.runs.flags import parse_words
 from keras_atdarts.experiments.runs.flags import positive_number
 from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
@@ -15,27 +20,26 @@ from keras_atdarts.experiments.study.arms import RANDOM
 from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
-from keras_atdarts.experiments.study.overrides import make_config
-from keras_atdarts.experiments.study.overrides import parse_overrides
 from keras_atdarts.operations import SEARCH_SPACES
 
 DEFAULT_ARMS = ("darts", "at_darts", RANDOM)
 DEFAULT_SEEDS = (0, 1, 2)
-# What describes a study, and how it is carried out. None where it is not given.
-OF_DESCRIPTION = (
-    "arms",
-    "seeds",
-    "dataset",
-    "data_dir",
-    "image_size",
-    "imports",
-    "search_preset",
-    "retrain_preset",
-    "search",
-    "retrain",
-)
-OF_RAY = ("ray_cpus", "ray_gpus")
-OF_EXECUTION = ("jobs", "ray", *OF_RAY)
+# The flags that describe a study, and those that carry it out, by their names in the
+# arguments. A flag that is not given is None there.
+SHARED_FLAGS = ("dataset", "data_dir", "image_size", "imports")
+DESCRIPTION_FLAGS = ("arms", "seeds", *SHARED_FLAGS)
+DESCRIPTION_FLAGS += ("search_preset", "retrain_preset", "search", "retrain")
+RAY_FLAGS = ("ray_cpus", "ray_gpus")
+EXECUTION_FLAGS = ("jobs", "ray", *RAY_FLAGS)
+SWITCHES = {"on": True, "off": False}
+# Settings that a study decides for all its runs, and the flag that decides each.
+DECIDED_BY_STUDY = {
+    "dataset": "--dataset",
+    "data_dir": "--data-dir",
+    "image_size": "--image-size",
+    "seed": "--seeds",
+    **dict.fromkeys(("strategy", "operations", "samples"), "--arms"),
+}
 
 
 def add_description_flags(group):
@@ -85,12 +89,8 @@ def add_description_flags(group):
 
 def add_execution_flags(group):
     """Adds the flags that say where runs are carried out; they change no result."""
-    group.add_argument(
-        "--jobs",
-        type=positive_number,
-        metavar="N",
-        help="runs at the same time on this machine; they share its cores (1)",
-    )
+    meaning = "runs at the same time on this machine; they share its cores (1)"
+    add_number_flag(group, "--jobs", None, meaning)
     group.add_argument(
         "--ray",
         nargs="?",
@@ -99,19 +99,10 @@ def add_execution_flags(group):
         help="let Ray schedule the runs, on the cluster at this address, or without "
         "one on this machine; all machines need the same paths",
     )
-    group.add_argument(
-        "--ray-cpus",
-        type=positive_number,
-        metavar="N",
-        help="cores of a machine that Ray reserves for each run (1)",
-    )
-    group.add_argument(
-        "--ray-gpus",
-        type=positive_number,
-        metavar="N",
-        help="GPUs of a machine that Ray reserves for each run; without it, runs see "
-        "none",
-    )
+    meaning = "cores of a machine that Ray reserves for each run (1)"
+    add_number_flag(group, "--ray-cpus", None, meaning)
+    meaning = "GPUs of a machine that Ray reserves for each run; without it, runs see "
+    add_number_flag(group, "--ray-gpus", None, f"{meaning}none")
     group.add_argument(
         "--report-only",
         action="store_true",
@@ -120,16 +111,18 @@ def add_execution_flags(group):
 
 
 def check_together(arguments):
-    """Raises `InputError` for flags that would be ignored beside others."""
-    others = given(arguments, (*OF_DESCRIPTION, *OF_EXECUTION))
+    """Raises `InputError` for flags that would decide nothing beside others."""
+    others = given(arguments, (*DESCRIPTION_FLAGS, *EXECUTION_FLAGS))
     if arguments.report_only and others:
         raise InputError(
             f"--report-only takes only --workdir; received {', '.join(others)}. Leave "
             "one or the other out."
         )
     if arguments.ray is not None and arguments.jobs is not None:
-        raise InputError("--ray schedules the runs, so --jobs has no say: give one.")
-    if arguments.ray is None and (words := given(arguments, OF_RAY)):
+        raise InputError(
+            "Ray schedules the runs; received --ray and --jobs. Leave one of them out."
+        )
+    if arguments.ray is None and (words := given(arguments, RAY_FLAGS)):
         raise InputError(f"{', '.join(words)} only counts with --ray. Add it.")
 
 
@@ -142,40 +135,80 @@ def describe(arguments):
     """Returns the `Description` of the study that the flags ask for."""
     load_imports(arguments.imports)
     arms = tuple(map(parse_arm, arguments.arms or DEFAULT_ARMS))
-    shared = {
-        "dataset": arguments.dataset,
-        "data_dir": arguments.data_dir,
-        "image_size": arguments.image_size and tuple(arguments.image_size),
-        "imports": arguments.imports and tuple(arguments.imports),
-    }
+    shared = {}
+    for name in SHARED_FLAGS:
+        value = getattr(arguments, name)
+        if value is not None:
+            shared[name] = tuple(value) if isinstance(value, list) else value
     # Machines of a cluster, and later commands, work in other directories.
-    for name in ("dataset", "data_dir"):
-        if shared[name] and (name == "data_dir" or "/" in shared[name]):
-            shared[name] = absolute(shared[name])
-    shared = {name: value for name, value in shared.items() if value is not None}
+    if "data_dir" in shared:
+        shared["data_dir"] = absolute(shared["data_dir"])
+    if "/" in shared.get("dataset", ""):
+        shared["dataset"] = absolute(shared["dataset"])
     searching = parse_overrides(SearchConfig, "--search", arguments.search or ())
     training = parse_overrides(RetrainConfig, "--retrain", arguments.retrain or ())
     preset = arguments.search_preset or "quick"
     same = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
     check_search_counts(arms, arguments, searching)
-    return Description(
-        arms,
-        tuple(arguments.seeds or DEFAULT_SEEDS),
-        make_config(SearchConfig, "--search", preset, searching, shared),
-        make_config(
-            RetrainConfig,
-            "--retrain",
-            arguments.retrain_preset or same,
-            training,
-            shared,
-        ),
-    )
+    with located("--search"):
+        search = SearchConfig.preset(preset, **searching, **shared)
+    with located("--retrain"):
+        preset = arguments.retrain_preset or same
+        retrain = RetrainConfig.preset(preset, **training, **shared)
+    return Description(arms, tuple(arguments.seeds or DEFAULT_SEEDS), search, retrain)
 
 
 def absolute(word):
-    """Returns a path as absolute; the name of a data set as it is."""
+    """Returns the path of a directory as absolute; another word as it is."""
     path = pathlib.Path(word).expanduser()
     return str(path.absolute()) if path.is_dir() else word
+
+
+def parse_overrides(config_class, flag, words):
+    """Returns the values of settings by their names; the configuration checks them.
+
+    Args:
+        config_class: The sub-class of `Config` whose settings they are.
+        flag: String, the flag they follow, for messages.
+        words: Iterable of strings `name=value`. Commas separate several values, as in
+            `alpha_betas=0.5,0.999`, and switches are `on` or `off`.
+
+    Example:
+
+    >>> parse_overrides(RetrainConfig, "--retrain", ["epochs=8", "flip=off"])
+    {'epochs': 8, 'flip': False}
+    """
+    values = {}
+    for word in words:
+        with located(flag):
+            name, value = parse_override(config_class, word)
+            if name in values:
+                raise InputError(f"{name} is given twice. Leave one out.")
+        values[name] = value
+    return values
+
+
+def parse_override(config_class, word):
+    """Returns the name and the value of a setting from a word `name=value`."""
+    name, _, text = word.partition("=")
+    name = name.replace("-", "_")
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    if not text:
+        raise InputError(f"expected NAME=VALUE, such as epochs=8; received '{word}'.")
+    if name in DECIDED_BY_STUDY:
+        raise InputError(
+            f"the study decides {name} for its runs; received '{word}'. Give "
+            f"{DECIDED_BY_STUDY[name]} instead."
+        )
+    if name not in fields:
+        raise unknown_name("setting", name, fields.keys() - DECIDED_BY_STUDY.keys())
+    field = fields[name]
+    if field.type is not bool:
+        several = field.metadata["kind"].several
+        return name, parse_words(field, text.split(",") if several else text)
+    if text not in SWITCHES:
+        raise InputError(f"{name} must be on or off; received '{text}'.")
+    return name, SWITCHES[text]
 
 
 def check_search_counts(arms, arguments, overrides):

@@ -14,8 +14,8 @@ from keras_atdarts.experiments.study.execution import LAST_WORDS
 from keras_atdarts.experiments.study.execution import Outcome
 from keras_atdarts.experiments.study.execution import run_unit
 
-# Where a machine dies, Ray gives its run to another, which goes on from the last
-# checkpoint. So often.
+# If a machine dies, Ray gives its run to another one, which goes on from the last
+# checkpoint. Ray does so this many times.
 MAX_RETRIES = 3
 ANSWER_WITHIN = 10  # Seconds.
 
@@ -106,7 +106,7 @@ def cancel(ray, pending):
 
 
 def check_fits(claim, machines):
-    """Raises `InputError` where Ray would wait for a machine that there is not."""
+    """Raises `InputError` where Ray would wait for a machine that does not exist."""
     if any(claim.fits(machine["Resources"]) for machine in machines):
         return
     there_are = "; ".join(
@@ -121,7 +121,7 @@ def check_fits(claim, machines):
 
 
 def result(ray, done, unit):
-    """Returns what `run_unit` returned, or what Ray says where it could not."""
+    """Returns the `Outcome` of a run, also if Ray could not run it."""
     try:
         return ray.get(done)
     except ray.exceptions.RayError as error:

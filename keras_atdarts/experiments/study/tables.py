@@ -9,7 +9,7 @@ from keras_atdarts.genotypes.statistics import source_kinds_by_chance
 
 BUDGET = ("filters", "num_cells", "epochs", "steps_per_epoch", "batch_size")
 CELL_TYPES = ("normal", "reduction")
-SOURCES = {
+SOURCE_NAMES = {
     "c_{k-1}": "previous cell",
     "c_{k-2}": "cell before it",
     "node": "intermediate node",
@@ -19,25 +19,25 @@ SIGNIFICANT = 0.05
 HOW_MEASURED = (
     "Test accuracy is that of the network after the last epoch of its training, "
     "measured once: no epoch, genotype or seed was chosen by it. ± is the sample "
-    "standard deviation over the seeds. The seed of a run is that of its search and "
-    "of its training. Parameters and multiply-adds (for one image) are means; search "
-    "time is wall-clock time of one search, all attempts of a stopped one included. "
-    "Supernet accuracy is that of the last search epoch on the training images that "
-    "the alphas learn from: it is not the accuracy of any network."
+    "standard deviation over the seeds. A run has one seed, for its search and its "
+    "training. Parameters and multiply-adds (for one image) are means. Search time is "
+    "the mean wall-clock time of one search; a search that was stopped counts with all "
+    "its attempts. Supernet accuracy is that of the last search epoch, on the training "
+    "images that the alphas learn from: it is not the accuracy of any network."
 )
 HOW_COMPARED = (
     "Differences are in percentage points, over pairs of runs with the same seed. p "
-    "is that of the two-sided sign-flip permutation test, exact up to 20 seeds, not "
-    "corrected for the number of rows; beside it the lowest value that so few seeds "
-    "can give."
+    "comes from the two-sided sign-flip permutation test. It is exact up to 20 seeds, "
+    "and not corrected for the number of rows. Beside it stands the lowest p that so "
+    "few seeds can give."
 )
 
 
 def describe_study(results, chart=None):
-    """Returns the Markdown page for the dict of `results.collect`.
+    """Returns the Markdown page of a study.
 
     Args:
-        results: The dict.
+        results: Dict, from `results.collect`.
         chart: Optional string, the name of a picture beside the page.
     """
     names = ", ".join(results["arms"])
@@ -78,7 +78,7 @@ def show_unfinished(run):
 
 
 def describe_budget(results):
-    """Returns what every arm could spend, and what the arms without search did."""
+    """Returns the budget of every arm."""
     arms, study = results["arms"].items(), results["study"]
     lines = [f"Every network is trained with {show_budget(study['retrain'])}."]
     if any(arm["kind"] == SEARCHED for _, arm in arms):
@@ -87,7 +87,7 @@ def describe_budget(results):
         if arm["kind"] == DRAWN:
             lines.append(
                 f"`{name}` has no search: each seed draws one genotype from the space "
-                f"`{RANDOM_SPACE}`, and its training has the budget of the others."
+                f"`{RANDOM_SPACE}`. Its training has the same budget as all others."
             )
     return " ".join(lines)
 
@@ -101,31 +101,22 @@ def show_budget(settings):
 
 def accuracy_table(arms):
     """Returns the table of what the runs of each arm gave."""
-    header = (
-        "arm",
-        "test accuracy",
-        "runs (seed)",
-        "parameters",
-        "multiply-adds",
-        "search time",
-        "supernet accuracy",
-    )
     rows = []
     for name, arm in arms.items():
-        runs = arm["runs"]
-        supernets = [run["supernet_accuracy"] for run in runs]
-        rows.append(
-            (
-                name,
-                show_accuracy(arm["accuracy"]),
-                show_all(f"{run['accuracy']:.2%} ({run['seed']})" for run in runs),
-                show_count(arm["parameters"]),
-                show_count(arm["multiply_adds"]),
-                show_time(arm["search_seconds"]),
-                show_all(f"{each:.2%}" for each in supernets if each is not None),
-            )
-        )
-    return table(header, rows)
+        runs = [f"{run['accuracy']:.2%} ({run['seed']})" for run in arm["runs"]]
+        supernets = [run["supernet_accuracy"] for run in arm["runs"]]
+        supernets = [f"{each:.2%}" for each in supernets if each is not None]
+        row = {
+            "arm": name,
+            "test accuracy": show_accuracy(arm["accuracy"]),
+            "runs (seed)": ", ".join(runs) or "-",
+            "parameters": show_count(arm["parameters"]),
+            "multiply-adds": show_count(arm["multiply_adds"]),
+            "search time": show_time(arm["search_seconds"]),
+            "supernet accuracy": ", ".join(supernets) or "-",
+        }
+        rows.append(row)
+    return table(rows[0], map(dict.values, rows))
 
 
 def describe_comparisons(comparisons):
@@ -133,18 +124,18 @@ def describe_comparisons(comparisons):
     if not comparisons:
         return []
     rows = [
-        (
-            pair["arm"],
-            pair["baseline"],
-            show_difference(pair),
-            len(pair["seeds"]),
-            f"{pair['p_value']:.3g}",
-            f"{pair['lowest_p_value']:.3g}",
-        )
+        {
+            "arm": pair["arm"],
+            "against": pair["baseline"],
+            "difference": f"{100 * pair['mean_difference']:+.2f}{show_deviation(pair)}",
+            "pairs": len(pair["seeds"]),
+            "p": f"{pair['p_value']:.3g}",
+            "lowest possible p": f"{pair['lowest_p_value']:.3g}",
+        }
         for pair in comparisons
     ]
-    header = ("arm", "against", "difference", "pairs", "p", "lowest possible p")
-    paragraphs = ["## Differences", HOW_COMPARED, table(header, rows)]
+    differences = table(rows[0], map(dict.values, rows))
+    paragraphs = ["## Differences", HOW_COMPARED, differences]
     if all(pair["lowest_p_value"] > SIGNIFICANT for pair in comparisons):
         paragraphs.append(
             f"With so few seeds no difference can be significant at {SIGNIFICANT}."
@@ -160,13 +151,13 @@ def describe_places(arms):
     )
     chance = source_kinds_by_chance()
     total = sum(chance.values())
-    shares = ", ".join(
-        f"{chance[kind] / total:.0%} {name}" for kind, name in SOURCES.items()
+    expected = ", ".join(
+        f"{chance[kind] / total:.0%} {name}" for kind, name in SOURCE_NAMES.items()
     )
     return (
-        f"Counted over all seeds; operations in genotypes: {counted}. Sources that are "
-        f"drawn by chance are: {shares}. Depth is the number of edges on the longest "
-        "way from an input of the cell, this one included."
+        f"Counted over all seeds (operations in genotypes: {counted}). By chance, the "
+        f"sources would be: {expected}. Depth is the number of edges on the longest "
+        "way from an input of the cell, this edge included."
     )
 
 
@@ -178,22 +169,16 @@ def attention_table(arms):
         for attention, aspects in arm["cells"]["attention"].items()
     ]
     depths = sorted({depth for *_, aspects in places for depth in aspects["depth"]})
-    columns = [
-        *(("cell_type", kind) for kind in CELL_TYPES),
-        *(("source_kind", kind) for kind in SOURCES),
-        *(("depth", depth) for depth in depths),
-    ]
-    header = (
-        *("arm", "attention", "in all"),
-        *CELL_TYPES,
-        *(f"from {name}" for name in SOURCES.values()),
-        *(f"depth {depth}" for depth in depths),
-    )
+    columns = {kind: ("cell_type", kind) for kind in CELL_TYPES}
+    for kind, name in SOURCE_NAMES.items():
+        columns[f"from {name}"] = ("source_kind", kind)
+    for depth in depths:
+        columns[f"depth {depth}"] = ("depth", depth)
     rows = []
     for name, attention, aspects in places:
-        counts = [aspects[aspect].get(key, 0) for aspect, key in columns]
+        counts = [aspects[aspect].get(key, 0) for aspect, key in columns.values()]
         rows.append((name, attention, sum(aspects["depth"].values()), *counts))
-    return table(header, rows)
+    return table(("arm", "attention", "in all", *columns), rows)
 
 
 def operation_table(arms):
@@ -213,25 +198,17 @@ def table(header, rows):
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def show_all(words):
-    """Returns words with commas between them, or a dash."""
-    return ", ".join(words) or "-"
-
-
 def show_accuracy(summary):
     """Returns mean ± standard deviation in per cent."""
     if summary is None:
         return "-"
+    return f"{100 * summary['mean']:.2f}{show_deviation(summary)} %"
+
+
+def show_deviation(summary):
+    """Returns what follows a mean: ± standard deviation in percentage points."""
     deviation = summary["standard_deviation"]
-    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
-    return f"{100 * summary['mean']:.2f}{spread} %"
-
-
-def show_difference(pair):
-    """Returns mean ± standard deviation of differences in percentage points."""
-    deviation = pair["standard_deviation"]
-    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
-    return f"{100 * pair['mean_difference']:+.2f}{spread}"
+    return "" if deviation is None else f" ± {100 * deviation:.2f}"
 
 
 def show_count(summary):

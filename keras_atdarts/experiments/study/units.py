@@ -5,8 +5,11 @@ ends, and goes on from its last checkpoint when it was killed.
 """
 
 import dataclasses
+import json
 import pathlib
+import time
 
+from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import setting_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
@@ -17,6 +20,7 @@ TRAINING = "training"
 EVALUATION = "evaluation"
 
 NETWORK = "network"  # The directory of the training.
+TIMES = "times.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +30,10 @@ class Step:
     Args:
         name: `SEARCH`, `TRAINING` or `EVALUATION`.
         script: String, the file name of the script.
-        words: Tuple of the words of its command line.
-        result: Path whose existence shows that it is done. None: the finished
-            `RunDirectory` does, and an unfinished one is gone on with.
+        words: Tuple of the words of its command line, without `--workdir`.
         workdir: Path of the directory it writes to.
+        result: Path of the file that exists when the step is done. None: the step is
+            done when its `RunDirectory` is finished, and can resume before.
     """
 
     name: str
@@ -47,20 +51,21 @@ class Step:
 
     def command(self):
         """Returns the script and its words, to begin it or to go on with it."""
-        resume = RunDirectory(self.workdir).is_unfinished() and self.result is None
-        return (self.script, *self.words, *(["--resume"] if resume else []))
+        resumes = RunDirectory(self.workdir).is_unfinished() and self.result is None
+        words = (*self.words, "--workdir", str(self.workdir))
+        return (self.script, *words, *(["--resume"] if resumes else []))
 
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """What is done at one place and in one piece: an arm with a seed.
+    """One run of a study: an arm with a seed.
 
     Args:
         path: Path of its directory.
         arm: String, the name of the arm.
-        seed: Integer. It is the seed of the search and of the training, so that
-            both can be repeated by hand, and so that all arms see the training
-            images in the same order: their results are paired.
+        seed: Integer, of the search and of the training. So both can be repeated by
+            hand, and all arms see the training images in the same order: their
+            results are paired.
         steps: Tuple of `Step`s, in order.
     """
 
@@ -115,15 +120,54 @@ def make_unit(directory, description, arm, seed):
     if arm.kind != GIVEN:
         genotype = search / workdir.GENOTYPE
         words = setting_words(description.search_config(arm, seed))
-        words = (*words, "--workdir", str(search))
-        steps.append(Step(SEARCH, "search.py", words, search))
-    words = (
-        *("--genotype", str(genotype)),
-        *setting_words(description.retrain_config(seed)),
-        *("--workdir", str(network)),
-    )
+        steps.append(Step(SEARCH, "search.py", tuple(words), search))
+    words = setting_words(description.retrain_config(seed))
+    words = ("--genotype", str(genotype), *words)
     steps.append(Step(TRAINING, "retrain.py", words, network))
     result = network / workdir.EVALUATION
-    words = ("--workdir", str(network))
-    steps.append(Step(EVALUATION, "evaluate.py", words, network, result))
+    steps.append(Step(EVALUATION, "evaluate.py", (), network, result))
     return Unit(path, arm.name, seed, tuple(steps))
+
+
+class StepTimes:
+    """The beginnings and ends of the processes of each step, in a file.
+
+    A process that was killed together with the study has no end there: the time of
+    its last words in its log stands for the end.
+
+    Args:
+        unit: `Unit` whose directory exists.
+    """
+
+    def __init__(self, unit):
+        self.unit = unit
+        self.path = unit.path / TIMES
+
+    def begin(self, step_name):
+        """Notes that a process of a step begins now."""
+        self._write(step_name, [*self._spans(step_name), [time.time(), None]])
+
+    def end(self, step_name):
+        """Notes that the process which began last ends now."""
+        *spans, (begin, _) = self._spans(step_name)
+        self._write(step_name, [*spans, [begin, time.time()]])
+
+    def seconds(self, step_name):
+        """Returns the wall-clock time of a step so far; None if it never began."""
+        spans = self._spans(step_name)
+        return sum(end - begin for begin, end in spans) if spans else None
+
+    def _spans(self, step_name):
+        log = self.unit.log(step_name)
+        return [
+            [begin, max(begin, log.stat().st_mtime) if end is None else end]
+            for begin, end in self._read().get(step_name, [])
+        ]
+
+    def _read(self):
+        if not self.path.exists():
+            return {}
+        return json.loads(self.path.read_text(encoding="utf-8"))
+
+    def _write(self, step_name, spans):
+        atomic.write_json(self.path, {**self._read(), step_name: spans})

@@ -1,27 +1,18 @@
-"""Means, deviations and a paired test for a handful of runs."""
+"""Arms compared over a handful of runs: means, deviations and a paired test."""
 
 import math
+import statistics
 
 import numpy as np
 
-EXACT_UP_TO = 20  # Differences; their signs can be chosen in 2^20 ways.
-NUM_DRAWS = 100_000  # Of more differences, so many choices of signs are drawn.
-# Relative, of a sum of differences, below which two sums are the same one.
-ROUNDING = 1e-9
-
-
-def mean(values):
-    """Returns the mean of values; None of no values."""
-    return math.fsum(values) / len(values) if values else None
+EXACT_UP_TO = 20  # Differences: their signs can be chosen in 2^20 ways.
+NUM_DRAWS = 100_000  # Of choices of signs, for more differences.
+ROUNDING = 1e-9  # Sums that differ relatively by less count as equal.
 
 
 def sample_deviation(values):
     """Returns the sample standard deviation, with n - 1; None of fewer than two."""
-    if len(values) < 2:
-        return None
-    centre = mean(values)
-    squares = math.fsum((value - centre) ** 2 for value in values)
-    return math.sqrt(squares / (len(values) - 1))
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def sign_flip_test(differences):
@@ -31,22 +22,16 @@ def sign_flip_test(differences):
     with the opposite sign. The p-value is the part of all choices of signs whose
     sum is at least as far from 0 as the sum that was found.
 
-    It is taken and not the t-test, because with a few seeds nobody can know
-    whether accuracies are normal, which the t-test needs most when they are few;
-    this one needs no distribution at all. The price is honest: `n` differences
-    cannot give less than `lowest_p_value(n)`, with 3 seeds 0.25.
+    The t-test needs normally distributed accuracies, which nobody can check with a
+    few seeds. This test needs no distribution. Its price: `n` differences cannot give
+    less than `lowest_p_value(n)`, which is 0.25 with 3 seeds.
 
     Args:
-        differences: List of floats, one for each pair.
-
-    Returns:
-        Float; None where there is no pair.
+        differences: List of one or more floats, one for each pair.
 
     Reference:
         R. A. Fisher, The Design of Experiments, 1935, section 21.
     """
-    if not differences:
-        return None
     found = abs(math.fsum(differences))
     limit = found - ROUNDING * math.fsum(map(abs, differences))
     if len(differences) <= EXACT_UP_TO:
@@ -74,12 +59,12 @@ def compare_pairs(values, baseline):
 
     Args:
         values: Dict from a seed to the value of the arm.
-        baseline: The same of what it is compared with.
+        baseline: The same of the arm that it is compared with.
 
     Returns:
         Dict, ready for JSON, with the common `"seeds"`, `"mean_difference"`,
-        its `"standard_deviation"`, `"p_value"` and `"lowest_p_value"`, the lowest
-        that so many seeds can give. None where there is no common seed.
+        its `"standard_deviation"`, `"p_value"` and the `"lowest_p_value"` that so
+        many seeds can give. None where there is no common seed.
     """
     seeds = [seed for seed in values if seed in baseline]
     if not seeds:
@@ -87,7 +72,7 @@ def compare_pairs(values, baseline):
     differences = [values[seed] - baseline[seed] for seed in seeds]
     return {
         "seeds": seeds,
-        "mean_difference": mean(differences),
+        "mean_difference": statistics.fmean(differences),
         "standard_deviation": sample_deviation(differences),
         "p_value": sign_flip_test(differences),
         "lowest_p_value": lowest_p_value(len(seeds)),
