@@ -180,6 +180,6 @@ def test_scripts_train_evaluate_and_export_with_mixed_precision(tmp_path):
 def test_float16_is_refused_where_no_scale_is_found():
     with pytest.raises(InputError, match="two. Give --precision mixed_bfloat16"):
         SearchConfig(precision="mixed_float16")
-    with pytest.raises(InputError, match="on 2. Give --precision mixed_bfloat16"):
+    with pytest.raises(InputError, match="received 2 devices. Give --precision"):
         RetrainConfig(precision="mixed_float16", devices=2)
     assert RetrainConfig(precision="mixed_float16").precision == "mixed_float16"

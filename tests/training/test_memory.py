@@ -248,7 +248,7 @@ def test_scripts_save_memory(tmp_path):
 
 
 def test_parts_that_cannot_be_are_refused():
-    expected = "its 12 images of a batch in 5 equal .* one of the numbers 1, 2, 3, 4, 6"
+    expected = "12 images of a batch into 5 equal .* one of the numbers 1, 2, 3, 4, 6"
     with pytest.raises(InputError, match=expected):
         SearchConfig(batch_size=24, devices=2, gradient_accumulation=5)
     with pytest.raises(InputError, match="--recompute only counts with --no-jit"):
