@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 # From the ground floor up: a room imports itself and what stands before it.
 ROOMS = (
     "errors",
+    "atomic",
     "genotypes",
     "data",
     "kernels",

@@ -21,7 +21,7 @@ import pathlib
 import shlex
 import sys
 
-from keras_atdarts.experiments.runs import atomic
+from keras_atdarts import atomic
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import script_parser
 from keras_atdarts.experiments.runs.imports import load_imports

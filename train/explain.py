@@ -19,6 +19,7 @@ import sys
 
 import keras
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.explanations import saved_model_explanation
 from keras_atdarts.experiments.explanations.explanation_page import explanation_page
@@ -27,7 +28,6 @@ from keras_atdarts.experiments.explanations.run_explanation import TrainedRun
 from keras_atdarts.experiments.explanations.run_explanation import draw_maps
 from keras_atdarts.experiments.explanations.run_explanation import measure_gates
 from keras_atdarts.experiments.reports.records import notice_line
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag

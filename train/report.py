@@ -13,6 +13,7 @@ there is.
 import argparse
 import sys
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.reports.cells_part import GRAPHVIZ_HINT
 from keras_atdarts.experiments.reports.cells_part import is_drawable
@@ -24,7 +25,6 @@ from keras_atdarts.experiments.reports.records import notice_line
 from keras_atdarts.experiments.reports.records import read_record
 from keras_atdarts.experiments.reports.search_page import search_page
 from keras_atdarts.experiments.reports.training_page import training_page
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_number_flag

@@ -23,12 +23,12 @@ import textwrap
 
 import numpy as np
 
+from keras_atdarts import atomic
 from keras_atdarts.data.augmentation import Augmentation
 from keras_atdarts.data.batches import search_batches
 from keras_atdarts.data.splits import search_split
 from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import GenotypeHistory
 from keras_atdarts.experiments.runs.flags import add_checkpoint_flags

@@ -8,10 +8,10 @@ from keras_atdarts.errors import located
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.cell import IDENTITY
+from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.cell import attended_name
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
 from keras_atdarts.genotypes.genotype import CellGenotype
-from keras_atdarts.genotypes.genotype import Edge
 from keras_atdarts.genotypes.genotype import Genotype
 
 NONE = "none"

@@ -7,8 +7,8 @@ import pydot
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
-from keras_atdarts.genotypes.genotype import source_name
+from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.cell import source_name
 
 FORMATS = ("png", "svg", "pdf")
 GRAPHVIZ_HINT = (

@@ -2,28 +2,16 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import textwrap
 from importlib import resources
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import located
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import CellGenotype
-from keras_atdarts.genotypes.cell import Edge
-from keras_atdarts.genotypes.cell import source_name
-
-__all__ = [
-    "NUM_INPUTS",
-    "CellGenotype",
-    "Edge",
-    "Genotype",
-    "published_genotypes",
-    "source_name",
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,11 +119,8 @@ class Genotype:
 
     def save(self, path):
         """Writes the genotype as a JSON file, whole or not at all."""
-        path = pathlib.Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_text(self.to_json(), encoding="utf-8")
-            os.replace(partial, path)
+            atomic.write_text(path, self.to_json())
         except OSError as error:
             reason = error.strerror
             raise InputError(f"{path}: cannot be written ({reason}).") from error

@@ -12,11 +12,11 @@ import random
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.cell import IDENTITY
+from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.cell import attended_name
 from keras_atdarts.genotypes.derivation import NONE
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
 from keras_atdarts.genotypes.genotype import CellGenotype
-from keras_atdarts.genotypes.genotype import Edge
 from keras_atdarts.genotypes.genotype import Genotype
 
 

@@ -10,7 +10,7 @@ import functools
 import keras
 
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.genotype import NUM_INPUTS
+from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN

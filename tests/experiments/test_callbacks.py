@@ -12,8 +12,8 @@ from keras_atdarts.experiments.runs.records import History
 from keras_atdarts.experiments.runs.records import record_callbacks
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.alphas import CellAlphas
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.genotype import CellGenotype
-from keras_atdarts.genotypes.genotype import Edge
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.statistics import count_operation
 

@@ -6,8 +6,8 @@ import json
 import keras
 import pytest
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments

@@ -18,8 +18,8 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.script import EXIT_WORKER_LOST
 from keras_atdarts.experiments.runs.workers import Workers
 from keras_atdarts.experiments.runs.workers import await_file
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.genotype import CellGenotype
-from keras_atdarts.genotypes.genotype import Edge
 from keras_atdarts.genotypes.genotype import Genotype
 
 SHORT = [*scripts.SMALL, "--epochs", 2]

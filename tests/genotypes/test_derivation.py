@@ -10,8 +10,8 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.alphas import alphas_to_dict
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.derivation import derive_genotype
-from keras_atdarts.genotypes.genotype import Edge
 
 OPERATIONS = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
 

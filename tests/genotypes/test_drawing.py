@@ -8,12 +8,12 @@ import pytest
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes import drawing as plots
+from keras_atdarts.genotypes.cell import source_name
 from keras_atdarts.genotypes.drawing import cell_graph
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
-from keras_atdarts.genotypes.genotype import source_name
 
 needs_dot = pytest.mark.skipif(
     shutil.which("dot") is None, reason="needs Graphviz: apt install graphviz"

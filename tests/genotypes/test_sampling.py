@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.genotype import Edge
+from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.sampling import edge_candidates
 from keras_atdarts.genotypes.sampling import node_choices
 from keras_atdarts.genotypes.sampling import random_genotypes

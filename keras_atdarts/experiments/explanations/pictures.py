@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_atdarts import atomic
 from keras_atdarts.data.images import scale
-from keras_atdarts.experiments.runs import atomic
 
 TILE = 112  # Pixels of the longer side of a picture.
 GAP = 8  # Pixels between two pictures, and half of it around all.

@@ -2,11 +2,11 @@
 
 import keras
 
-from keras_atdarts.experiments.runs import atomic
+from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.genotypes.alphas import alphas_to_dict
+from keras_atdarts.genotypes.cell import source_name
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.genotypes.genotype import source_name
 from keras_atdarts.genotypes.statistics import count_operation
 
 

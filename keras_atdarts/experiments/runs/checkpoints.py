@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs.workdir import saying_where
 
 STEP = "step"

@@ -10,7 +10,7 @@ import time
 import keras
 import tensorflow as tf
 
-from keras_atdarts.experiments.runs import atomic
+from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import remove
 from keras_atdarts.genotypes.genotype import Genotype

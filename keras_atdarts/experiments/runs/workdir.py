@@ -10,8 +10,8 @@ import shutil
 import sys
 import tempfile
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs.provenance import describe_provenance
 from keras_atdarts.experiments.runs.provenance import now
 from keras_atdarts.experiments.runs.script import resume_command

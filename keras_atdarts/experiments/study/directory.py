@@ -3,8 +3,8 @@
 import json
 import pathlib
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.runs import atomic
 from keras_atdarts.experiments.runs.provenance import describe_provenance
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.experiments.runs.workdir import saying_where

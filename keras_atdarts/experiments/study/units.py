@@ -9,7 +9,7 @@ import json
 import pathlib
 import time
 
-from keras_atdarts.experiments.runs import atomic
+from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import setting_words
 from keras_atdarts.experiments.runs.workdir import RunDirectory
