@@ -69,7 +69,7 @@ def test_entropy_of_the_edges(numbers):
     ],
 )
 def test_entropy_by_hand(weights, expected):
-    assert entropy(weights) == pytest.approx(expected)
+    assert entropy(weights.values()) == pytest.approx(expected)
 
 
 def test_softmax_of_large_alphas():

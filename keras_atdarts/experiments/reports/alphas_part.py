@@ -13,8 +13,10 @@ from keras_atdarts.experiments.reports.line_charts import line_chart
 from keras_atdarts.experiments.reports.line_charts import nice_ticks
 from keras_atdarts.experiments.reports.line_charts import operation_colours
 from keras_atdarts.experiments.reports.markup import tag
+from keras_atdarts.experiments.reports.page import charts
 from keras_atdarts.experiments.reports.page import details
 from keras_atdarts.experiments.reports.page import section
+from keras_atdarts.experiments.reports.page import soft
 from keras_atdarts.genotypes.cell import IDENTITY
 from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import source_name
@@ -43,13 +45,9 @@ def weights_section(numbers, genotype):
             "each node the two edges stay whose heaviest operation, none aside, is "
             "the heaviest.",
         ),
-        tag(
-            "div",
-            [
-                weights_map(cell, edges, epochs[-1])
-                for cell, edges in numbers["weights"].items()
-            ],
-            class_="charts",
+        charts(
+            weights_map(cell, edges, epochs[-1])
+            for cell, edges in numbers["weights"].items()
         ),
         [
             weights_details(cell, edges, epochs, chosen_operations(genotype, cell))
@@ -72,10 +70,7 @@ def weights_map(cell, edges, epoch):
         texts=[[f"{100 * value:.0f}" for value in row] for row in values],
         slanted=True,
     )
-    return figure(
-        f"{caption}: {low:.1%} (light) to {high:.1%} (full)",
-        picture,
-    )
+    return figure(f"{caption}: {low:.1%} (light) to {high:.1%} (full)", picture)
 
 
 def weights_details(cell, edges, epochs, chosen):
@@ -84,14 +79,14 @@ def weights_details(cell, edges, epochs, chosen):
     colours = operation_colours(operations)
     values = [w for edge in edges.values() for series in edge.values() for w in series]
     ticks = nice_ticks(min(values), max(values), SMALL.ticks)
-    charts = []
+    figures = []
     for edge, series in edges.items():
         kept = chosen.get(edge)
         lines = [
             Series(name, weights, colours[name], name in (kept or ()))
             for name, weights in series.items()
         ]
-        charts.append(
+        figures.append(
             figure(
                 [edge_name(edge), kept and f": {'+'.join(kept)}"],
                 line_chart(
@@ -107,12 +102,11 @@ def weights_details(cell, edges, epochs, chosen):
             )
         )
     key = legend([Series(name, [], colour) for name, colour in colours.items()])
-    remark = "Dashed: all equal. Edges that stay are in bold, with their operation."
     return details(
         f"{CELL_NAMES[cell]}: the weights of every edge over the epochs",
         key,
-        tag("p", remark, class_="soft"),
-        tag("div", charts, class_="small"),
+        soft("Dashed: all equal. Edges that stay are in bold, with their operation."),
+        tag("div", figures, class_="small"),
     )
 
 
@@ -153,13 +147,9 @@ def entropy_section(numbers):
             "1: all operations of the edge weigh the same. 0: one has all the weight. "
             "Each map is scaled between the lowest and the highest entropy in it.",
         ),
-        tag(
-            "div",
-            [
-                entropy_figure(cell, edges, epochs)
-                for cell, edges in numbers["entropy"].items()
-            ],
-            class_="charts",
+        charts(
+            entropy_figure(cell, edges, epochs)
+            for cell, edges in numbers["entropy"].items()
         ),
     )
 

@@ -61,8 +61,8 @@ def search_numbers(record):
     return {
         "genotypes": genotype_history(record.genotypes),
         "drawn": len(record.drawn),
-        "weights": labelled(weights),
-        "entropy": labelled(entropy_over_epochs(weights)),
+        "weights": rounded(weights),
+        "entropy": rounded(entropy_over_epochs(weights)),
         "collapse": {
             "rule": RULE,
             "signs": [] if by_chance else find_collapse(genotype),
@@ -70,16 +70,11 @@ def search_numbers(record):
     }
 
 
-def labelled(values):
-    """Returns a nested dict with its edges as text and its numbers rounded."""
+def rounded(values):
+    """Returns a nested dict of lists with all numbers rounded."""
     if isinstance(values, dict):
-        return {label(key): labelled(value) for key, value in values.items()}
+        return {key: rounded(value) for key, value in values.items()}
     return [round(value, DIGITS) for value in values]
-
-
-def label(key):
-    """Returns an edge as text, and all other keys as they are."""
-    return "<-".join(map(str, key)) if isinstance(key, tuple) else key
 
 
 def genotype_history(genotypes):

@@ -57,7 +57,7 @@ def run_page(title, numbers, tiles, *content):
     epochs = [] if numbers.get("drawn") else [("Epochs", done, None)]
     return fill_page(
         title,
-        tag("p", f"{dataset} · {state} · {begun}", class_="soft"),
+        soft(f"{dataset} · {state} · {begun}"),
         notices_part(numbers["notices"]),
         tiles_part([*tiles, *epochs, *cost_tiles(numbers["costs"])]),
         *content,
@@ -102,7 +102,7 @@ def details(summary, *content):
 
 def charts(figures):
     """Returns charts beside each other."""
-    return tag("div", figures, class_="charts")
+    return tag("div", list(figures), class_="charts")
 
 
 def soft(text):
