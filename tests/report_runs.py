@@ -44,7 +44,7 @@ def alphas(epoch):
 
 def write_search(path, genotypes=(EARLY, SETTLED, SETTLED), finished=True, epochs=3):
     """Writes a search whose genotypes after its epochs are given; returns its path."""
-    run = RunDirectory.create(path)
+    run = RunDirectory(path).make()
     run.write_config(SearchConfig(epochs=epochs, operations=OPERATIONS), DATASET)
     if genotypes:
         rows = [f"{n},{0.5 + 0.1 * n},{2 - n / 2}" for n in range(len(genotypes))]

@@ -42,7 +42,6 @@ from keras_atdarts.experiments.study.flags import add_execution_flags
 from keras_atdarts.experiments.study.flags import check_together
 from keras_atdarts.experiments.study.flags import describe
 from keras_atdarts.experiments.study.flags import given
-from keras_atdarts.experiments.study.on_ray import Claim
 from keras_atdarts.experiments.study.on_ray import import_ray
 from keras_atdarts.experiments.study.on_ray import run_all_on_ray
 from keras_atdarts.experiments.study.results import collect
@@ -126,15 +125,15 @@ def outcomes_of(units, arguments):
     scripts = pathlib.Path(__file__).resolve().parent
     if arguments.ray is None:
         return run_all(units, scripts, arguments.jobs or 1)
-    claim = Claim(arguments.ray_cpus or 1, arguments.ray_gpus or 0)
-    return run_all_on_ray(units, scripts, arguments.ray or None, claim)
+    claim = (arguments.ray_cpus or 1, arguments.ray_gpus or 0)
+    return run_all_on_ray(units, scripts, arguments.ray or None, *claim)
 
 
 def report(directory, description):
     """Writes the results of a study and says where they are."""
     results = collect(directory, description)
     with saying_where(directory.path):
-        atomic.write_json(directory.file(places.RESULTS), results)
+        directory.write_json(places.RESULTS, results)
         atomic.write_text(
             directory.file(places.CHART), draw_accuracies(results["arms"])
         )

@@ -46,7 +46,7 @@ def derive_skips(alphas):
 
 
 def test_callbacks_record_every_epoch(tmp_path, capsys):
-    run = RunDirectory.create(tmp_path)
+    run = RunDirectory(tmp_path).make()
     history = GenotypeHistory(run, derive_skips)
     model = Searcher()
     model.compile("sgd", "mse")

@@ -211,7 +211,7 @@ def test_attention_after_operations_has_weights_of_its_own(tmp_path):
 
 
 def test_random_search_counts_all_that_was_drawn(tmp_path):
-    run = RunDirectory.create(tmp_path / "a")
+    run = RunDirectory(tmp_path / "a").make()
     run.write_config(SearchConfig(strategy="random", samples=5))
     genotypes = random_genotypes(["skip_connect"], 5, seed=0)
     run.write_genotypes(genotypes)

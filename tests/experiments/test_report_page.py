@@ -58,7 +58,7 @@ def training(place):
     """The directory of a retraining, with its report."""
     keras.utils.set_random_seed(1)
     images = sample_data.write_image_folder(place / "images", (12, 11, 3), 30, CLASSES)
-    run = RunDirectory.create(place / "net")
+    run = RunDirectory(place / "net").make()
     config = RetrainConfig.preset("quick", dataset=str(images), epochs=2)
     dataset = load_dataset(config.dataset)
     run.write_config(config, dataset.description())

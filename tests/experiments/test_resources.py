@@ -46,7 +46,7 @@ def rows(path):
 
 
 def test_every_epoch_has_its_seconds_and_memory(tmp_path):
-    run = RunDirectory.create(tmp_path)
+    run = RunDirectory(tmp_path).make()
     path = run.file(workdir.RESOURCES)
     before = records.peak_main_memory()
     train(path, epochs=2)

@@ -280,34 +280,34 @@ def test_positive_number_refuses_the_rest(word):
 
 
 def test_workdir_is_made_with_its_parents(tmp_path):
-    run = RunDirectory.create(tmp_path / "runs" / "a")
+    run = RunDirectory(tmp_path / "runs" / "a").make()
     assert run.path.is_dir() and not any(run.path.iterdir())
-    RunDirectory.create(run.path)
+    RunDirectory(run.path).make()
 
 
 def test_workdir_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="--overwrite"):
-        RunDirectory.create(tmp_path)
+        RunDirectory(tmp_path).make()
 
 
 def test_overwriting_removes_only_the_files_of_a_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / workdir.TENSORBOARD / "train").mkdir(parents=True)
     (tmp_path / workdir.CONFIG).write_text("{}")
-    RunDirectory.create(tmp_path, overwrite=True)
+    RunDirectory(tmp_path).make(overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_workdir_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write the run to"):
-        RunDirectory.create(tmp_path / "file" / "run")
+        RunDirectory(tmp_path / "file" / "run").make()
 
 
 def test_read_only_place_is_refused():
     with pytest.raises(InputError, match="Cannot write the run to '/proc/a/b'"):
-        RunDirectory.create("/proc/a/b")
+        RunDirectory("/proc/a/b").make()
 
 
 def test_check_asks_and_changes_nothing(tmp_path):
@@ -357,7 +357,7 @@ def test_missing_or_unfinished_run_is_refused(tmp_path):
 
 
 def test_config_of_a_run_is_complete_and_comes_back(tmp_path):
-    run = RunDirectory.create(tmp_path)
+    run = RunDirectory(tmp_path).make()
     config = SearchConfig.preset("cpu", image_size=(9, 8))
     run.write_config(config, {"name": "clothes"})
     assert run.read_config(SearchConfig) == (config, {"name": "clothes"})

@@ -162,7 +162,7 @@ def test_directories_without_a_study(tmp_path):
     with pytest.raises(InputError, match="There is no study in"):
         directory.description()
     directory.file("study.json").write_text("{")
-    with pytest.raises(InputError, match="Expected the JSON that a study writes"):
+    with pytest.raises(InputError, match="Expected the JSON that a script"):
         directory.description()
     directory.file("study.json").write_text('{"study": {"arms": []}}')
     with pytest.raises(InputError, match="not the description of a study"):

@@ -8,7 +8,6 @@ import scripts
 import study_fakes
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.study.on_ray import Claim
 from keras_atdarts.experiments.study.on_ray import check_fits
 from keras_atdarts.experiments.study.on_ray import connect
 from keras_atdarts.experiments.study.on_ray import run_all_on_ray
@@ -30,10 +29,10 @@ def test_without_ray_one_line_says_what_to_install(tmp_path, monkeypatch, capsys
 
 def test_claims_that_no_machine_has_are_refused():
     machines = [{"Resources": {"CPU": 8.0}}, {"Resources": {"CPU": 2.0, "GPU": 1.0}}]
-    for claim in (Claim(8, 0), Claim(2, 1)):
-        check_fits(claim, machines)
+    for cpus, gpus in ((8, 0), (2, 1)):
+        check_fits(cpus, gpus, machines)
     with pytest.raises(InputError) as caught:
-        check_fits(Claim(4, 1), machines)
+        check_fits(4, 1, machines)
     assert "4 CPUs and 1 GPUs" in str(caught.value)
     assert "they have 8 CPUs and 0 GPUs; 2 CPUs and 1 GPUs" in str(caught.value)
 
@@ -45,7 +44,7 @@ def test_ray_carries_out_the_same_units(tmp_path):
     description = study_fakes.describe(["random", "DARTS_V2"], [0])
     _, units = study_fakes.begin(tmp_path / "study", description)
     fakes.mark("fail", "retrain", units[1])
-    outcomes = run_all_on_ray(units, fakes.path, None, Claim(1, 0))
+    outcomes = run_all_on_ray(units, fakes.path, None, cpus=1, gpus=0)
     problems = {outcome.unit: outcome.problem for outcome in outcomes}
     assert problems == {
         "random, seed 0": None,
@@ -60,7 +59,7 @@ def test_leaving_early_ends_the_processes_of_ray(tmp_path):
     description = study_fakes.describe(["DARTS_V1", "DARTS_V2"], [0])
     _, units = study_fakes.begin(tmp_path / "study", description)
     fakes.mark("hold", "retrain", units[1])
-    outcomes = run_all_on_ray(units, fakes.path, None, Claim(1, 0))
+    outcomes = run_all_on_ray(units, fakes.path, None, cpus=1, gpus=0)
     assert next(outcomes).unit == str(units[0])
     log = units[1].log(TRAINING)
     while not (log.exists() and "begun" in log.read_text()):

@@ -52,7 +52,7 @@ def images(tmp_path):
 def trained(tmp_path, images):
     """The directory of a run that retrain.py could have left behind."""
     keras.utils.set_random_seed(3)
-    run = workdir.RunDirectory.create(tmp_path / "run")
+    run = workdir.RunDirectory(tmp_path / "run").make()
     config = RetrainConfig.preset("quick", dataset=str(images))
     dataset = load_dataset(config.dataset)
     run.write_config(config, dataset.description())

@@ -166,7 +166,7 @@ def test_training_uses_what_is_not_held_out(monkeypatch, place, tmp_path):
 
 def by_hand(tmp_path, accuracies, seeds=2):
     """Returns a `Selection` whose trainings had these accuracies, by genotype."""
-    run = RunDirectory.create(tmp_path / "choice")
+    run = RunDirectory(tmp_path / "choice").make()
     config = SelectionConfig.preset("quick", seeds=seeds, seed=7)
     genotypes = random_genotypes(["skip_connect"], len(accuracies), seed=0)
     candidates = [
@@ -252,7 +252,7 @@ def test_trainings_are_brief_and_hold_out_images(preset):
 
 
 def test_random_search_stands_for_all_that_it_drew(tmp_path):
-    run = RunDirectory.create(tmp_path / "random")
+    run = RunDirectory(tmp_path / "random").make()
     run.write_config(RetrainConfig())
     genotypes = random_genotypes(["skip_connect"], 3, seed=0)
     run.write_genotypes(genotypes)

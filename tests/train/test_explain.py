@@ -24,7 +24,7 @@ PLAIN = Genotype(PLAIN_CELL, PLAIN_CELL)
 
 def write_run(path, images, genotype=explained.GENOTYPE, finished=True, **changes):
     """Returns a run that retrain.py could have left behind."""
-    run = workdir.RunDirectory.create(path)
+    run = workdir.RunDirectory(path).make()
     config = RetrainConfig.preset("quick", dataset=str(images), **changes)
     dataset = load_dataset(config.dataset)
     run.write_config(config, dataset.description())

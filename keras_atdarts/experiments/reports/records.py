@@ -132,8 +132,8 @@ def read_record(path):
         genotypes=genotypes,
         drawn=list(map(Genotype.load, drawn)),
         genotype=Genotype.load(genotype) if genotype.exists() else None,
-        evaluation=read_optional_json(run, workdir.EVALUATION),
-        validation=read_optional_json(run, workdir.VALIDATION),
+        evaluation=run.read_optional_json(workdir.EVALUATION),
+        validation=run.read_optional_json(workdir.VALIDATION),
     )
 
 
@@ -155,7 +155,7 @@ def read_saved(run):
 
 def read_epochs(run):
     """Returns the alphas and the genotypes of a search's finished epochs."""
-    entries = read_optional_json(run, workdir.ALPHAS) or []
+    entries = run.read_optional_json(workdir.ALPHAS) or []
     with located(run.file(workdir.ALPHAS)):
         try:
             return (
@@ -168,11 +168,6 @@ def read_epochs(run):
             raise InputError(
                 "is damaged; expected alphas and genotype of each epoch."
             ) from error
-
-
-def read_optional_json(run, name):
-    """Returns what the file `name` holds, or None where it is not there."""
-    return run.read_json(name) if run.file(name).exists() else None
 
 
 def read_columns(path):

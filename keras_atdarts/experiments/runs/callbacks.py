@@ -47,10 +47,8 @@ class GenotypeHistory(keras.callbacks.Callback):
         super().__init__()
         self.run = run
         self.derive = derive
-        self.epochs = []
+        self.epochs = run.read_optional_json(workdir.ALPHAS) or []
         self.genotype = None
-        if run.file(workdir.ALPHAS).exists():
-            self.epochs = run.read_json(workdir.ALPHAS)
         if self.epochs:
             self.genotype = Genotype.from_dict(self.epochs[-1]["genotype"])
 

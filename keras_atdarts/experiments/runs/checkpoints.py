@@ -7,7 +7,6 @@ array that reading verifies.
 
 import collections
 import pathlib
-import re
 import sys
 
 import numpy as np
@@ -81,14 +80,8 @@ class Checkpoints:
 
     def _paths(self):
         """Returns the paths of the checkpoints by step, the newest last."""
-        if not self.folder.is_dir():
-            return {}
-        names = {path.name: path for path in self.folder.iterdir()}
-        steps = {
-            int(name.removesuffix(".npz")): path
-            for name, path in names.items()
-            if re.fullmatch(r"\d+\.npz", name)
-        }
+        found = self.folder.glob("*.npz")
+        steps = {int(path.stem): path for path in found if path.stem.isdecimal()}
         return dict(sorted(steps.items()))
 
 

@@ -79,7 +79,7 @@ def check_same_settings(run, config):
         if field.name not in FREE_SETTINGS
         and getattr(saved, field.name) != getattr(config, field.name)
     ]
-    refuse_differences(run, "settings", differences)
+    refuse_differences("run", run, "settings", differences)
 
 
 def check_same_data(run, description):
@@ -93,14 +93,14 @@ def check_same_data(run, description):
         f"{name} (it began with {saved.get(name)}, received {received[name]})"
         for name in names
     ]
-    refuse_differences(run, "data", differences)
+    refuse_differences("run", run, "data", differences)
 
 
-def refuse_differences(run, what, differences):
+def refuse_differences(kind, directory, what, differences):
     """Raises `InputError` where there are differences, each a text."""
     if differences:
         raise InputError(
-            f"The run in '{run.path}' cannot go on with other {what}: "
+            f"The {kind} in '{directory.path}' cannot go on with other {what}: "
             f"{', '.join(differences)}. Give those it began with, or another --workdir."
         )
 

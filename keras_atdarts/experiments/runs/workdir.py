@@ -43,19 +43,50 @@ RUN_FILES = tuple(value for name, value in globals().items() if name.isupper())
 FINISHED = "finished"  # In the configuration: when, or None.
 
 
-class RunDirectory:
-    """The directory of one run. Build it with `create` or `open`.
+class Directory:
+    """A directory whose files are known by name.
 
     Args:
-        path: Path of an existing directory.
+        path: Path of the directory.
     """
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
 
+    def file(self, name):
+        """Returns the path of the file `name`."""
+        return self.path / name
+
+    def write_json(self, name, value):
+        """Writes `value` to the file `name`, atomically."""
+        with saying_where(self.path):
+            atomic.write_json(self.file(name), value)
+
+    def read_json(self, name):
+        """Returns what the file `name` holds.
+
+        Raises:
+            InputError: where it cannot be read or is not JSON.
+        """
+        try:
+            return json.loads(self.file(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"Cannot read '{self.file(name)}': {error}. Expected the JSON that "
+                "a script of this package writes."
+            ) from error
+
+    def read_optional_json(self, name):
+        """Returns what the file `name` holds, or None where it is not there."""
+        return self.read_json(name) if self.file(name).exists() else None
+
+
+class RunDirectory(Directory):
+    """The directory of one run. A new one comes from `make`, an earlier from `open`."""
+
     @classmethod
     def check(cls, path, overwrite=False):
-        """Raises what `create` would raise, and changes nothing.
+        """Raises what `make` would raise, and changes nothing.
 
         For a script to ask before it prepares anything that takes long.
         """
@@ -71,15 +102,8 @@ class RunDirectory:
             if existing == path and not overwrite:
                 check_empty(path)
 
-    @classmethod
-    def create(cls, path, overwrite=False):
-        """Returns the directory of a new run, made as by `make`."""
-        run = cls(path)
-        run.make(overwrite)
-        return run
-
     def make(self, overwrite=False):
-        """Makes the directory for a new run.
+        """Makes the directory for a new run, and returns this.
 
         Args:
             overwrite: Boolean, whether the files of an earlier run in it are
@@ -96,7 +120,7 @@ class RunDirectory:
             else:
                 check_empty(self.path)
             with tempfile.TemporaryFile(dir=self.path):
-                pass
+                return self
 
     @classmethod
     def open(cls, path, needs=(CONFIG,)):
@@ -132,29 +156,6 @@ class RunDirectory:
             for name in RUN_FILES:
                 if name != CONFIG:
                     remove(self.file(name))
-
-    def file(self, name):
-        """Returns the path of the file `name`, one of the constants above."""
-        return self.path / name
-
-    def write_json(self, name, value):
-        """Writes `value` to the file `name`, atomically."""
-        with saying_where(self.path):
-            atomic.write_json(self.file(name), value)
-
-    def read_json(self, name):
-        """Returns what the file `name` holds.
-
-        Raises:
-            InputError: where it cannot be read or is not JSON.
-        """
-        try:
-            return json.loads(self.file(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"Cannot read '{self.file(name)}': {error}. Expected the JSON that "
-                "a run writes."
-            ) from error
 
     def write_genotypes(self, genotypes):
         """Writes the first of `genotypes` as the run's, and all with a number each.
@@ -235,11 +236,15 @@ class RunDirectory:
             )
         return config_class.from_dict(saved["config"]), saved["dataset"]
 
-    def progress(self):
-        """Returns how many epochs are finished, where, and how to go on."""
+    def finished_epochs(self):
+        """Returns how many epochs are finished."""
         history = self.file(HISTORY)
         lines = history.read_text("utf-8").splitlines() if history.exists() else [""]
-        count = len(lines) - 1
+        return len(lines) - 1
+
+    def progress(self):
+        """Returns how many epochs are finished, where, and how to go on."""
+        count = self.finished_epochs()
         what = "1 finished epoch is" if count == 1 else f"{count} finished epochs are"
         command = resume_command(self.path)
         return f"{what} in {self.path}. To go on: {command}"

@@ -7,6 +7,7 @@ from keras_atdarts.errors import located
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.settings import show_value
+from keras_atdarts.experiments.runs.start import FREE_SETTINGS
 from keras_atdarts.experiments.study.arms import DRAWN
 from keras_atdarts.experiments.study.arms import GIVEN
 from keras_atdarts.experiments.study.arms import RANDOM_SPACE
@@ -18,9 +19,6 @@ from keras_atdarts.operations import resolve_operations
 
 # Settings that differ from run to run: they are no part of the study.
 RUN_SETTINGS = ("seed", "strategy", "samples", "operations")
-# Settings that may differ when a study goes on: each run checks that the data are the
-# same.
-FREE_SETTINGS = ("data_dir", "imports")
 # Settings that searches and trainings have in common.
 COMMON_SETTINGS = ("dataset", "image_size")
 

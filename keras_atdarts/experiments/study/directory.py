@@ -1,11 +1,12 @@
 """The directory of a study: its description, its runs and its results."""
 
-import json
 import pathlib
 
 from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.provenance import describe_provenance
+from keras_atdarts.experiments.runs.start import refuse_differences
+from keras_atdarts.experiments.runs.workdir import Directory
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.experiments.runs.workdir import saying_where
 from keras_atdarts.experiments.study.description import Description
@@ -18,7 +19,7 @@ TABLES = "results.md"
 CHART = "accuracy.svg"
 
 
-class StudyDirectory:
+class StudyDirectory(Directory):
     """The directory of one study.
 
     Args:
@@ -26,15 +27,11 @@ class StudyDirectory:
     """
 
     def __init__(self, path):
-        self.path = pathlib.Path(path).absolute()
+        super().__init__(pathlib.Path(path).absolute())
 
     def exists(self):
         """Whether a study has begun here."""
         return self.file(STUDY).exists()
-
-    def file(self, name):
-        """Returns the path of the file `name`, one of the constants above."""
-        return self.path / name
 
     def genotype(self, arm):
         """Returns the path of the genotype of a `GIVEN` arm."""
@@ -50,12 +47,7 @@ class StudyDirectory:
             self._check_empty()
             return
         differences = self.description().differences(description)
-        if differences:
-            raise InputError(
-                f"The study in '{self.path}' cannot go on with other values: "
-                f"{'; '.join(differences)}. Give those it began with, or another "
-                "--workdir."
-            )
+        refuse_differences("study", self, "values", differences)
 
     def begin(self, description, command):
         """Makes the directory, or goes on with the study that is there.
@@ -70,11 +62,10 @@ class StudyDirectory:
         self.check(description)
         saved = {"command": command, **describe_provenance()}
         if self.exists():
-            saved = self._read()
+            saved = self.read_json(STUDY)
         with saying_where(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            study = {**saved, "study": description.to_dict()}
-            atomic.write_json(self.file(STUDY), study)
+            self.write_json(STUDY, {**saved, "study": description.to_dict()})
             for arm in description.arms:
                 if arm.genotype is not None:
                     self.genotype(arm).parent.mkdir(exist_ok=True)
@@ -92,7 +83,7 @@ class StudyDirectory:
                 f"{STUDY}, which compare.py writes."
             )
         try:
-            return Description.from_dict(self._read()["study"])
+            return Description.from_dict(self.read_json(STUDY)["study"])
         except (KeyError, TypeError, InputError) as error:
             raise InputError(
                 f"'{self.file(STUDY)}' is not the description of a study that this "
@@ -101,16 +92,7 @@ class StudyDirectory:
 
     def command(self):
         """Returns what the user typed to begin the study."""
-        return self._read()["command"]
-
-    def _read(self):
-        try:
-            return json.loads(self.file(STUDY).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"Cannot read '{self.file(STUDY)}': {error}. Expected the JSON that "
-                "a study writes."
-            ) from error
+        return self.read_json(STUDY)["command"]
 
     def _check_empty(self):
         """Raises `InputError` where no study can begin."""

@@ -5,7 +5,6 @@ Ray decides where and when a run is carried out; what is carried out is the same
 data under the same paths.
 """
 
-import dataclasses
 import importlib
 import socket
 
@@ -20,24 +19,6 @@ MAX_RETRIES = 3
 ANSWER_WITHIN = 10  # Seconds.
 
 
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """What one run needs of a machine.
-
-    Args:
-        cpus: Integer, cores.
-        gpus: Integer.
-    """
-
-    cpus: int
-    gpus: int
-
-    def fits(self, resources):
-        """Whether a machine with these resources, as Ray names them, is enough."""
-        enough_cpus = resources.get("CPU", 0) >= self.cpus
-        return enough_cpus and resources.get("GPU", 0) >= self.gpus
-
-
 def import_ray():
     """Returns the module; raises `InputError` where it is not installed."""
     try:
@@ -49,7 +30,7 @@ def import_ray():
         ) from error
 
 
-def run_all_on_ray(units, scripts, address, claim):
+def run_all_on_ray(units, scripts, address, cpus, gpus):
     """Carries out units on a cluster; yields the `Outcome` of each.
 
     Args:
@@ -57,7 +38,8 @@ def run_all_on_ray(units, scripts, address, claim):
         scripts: Path of the folder of the scripts.
         address: String, the address of the cluster; None for the one that runs on
             this machine, or else for this machine alone.
-        claim: `Claim` of each run.
+        cpus: Integer, the cores that each run claims.
+        gpus: Integer, the same for GPUs.
 
     Raises:
         InputError: Ray is missing, there is no cluster, or no machine of it fits.
@@ -66,9 +48,9 @@ def run_all_on_ray(units, scripts, address, claim):
     connect(ray, address)
     pending = {}
     try:
-        check_fits(claim, [each for each in ray.nodes() if each["Alive"]])
+        check_fits(cpus, gpus, [each for each in ray.nodes() if each["Alive"]])
         remote = ray.remote(run_unit).options(
-            num_cpus=claim.cpus, num_gpus=claim.gpus, max_retries=MAX_RETRIES
+            num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES
         )
         pending = {remote.remote(unit, scripts): unit for unit in units}
         while pending:
@@ -105,18 +87,16 @@ def cancel(ray, pending):
         ray.wait(pending, num_returns=len(pending), timeout=LAST_WORDS)
 
 
-def check_fits(claim, machines):
+def check_fits(cpus, gpus, machines):
     """Raises `InputError` where Ray would wait for a machine that does not exist."""
-    if any(claim.fits(machine["Resources"]) for machine in machines):
+    found = [machine["Resources"] for machine in machines]
+    found = [(each.get("CPU", 0), each.get("GPU", 0)) for each in found]
+    if any(has_cpus >= cpus and has_gpus >= gpus for has_cpus, has_gpus in found):
         return
-    there_are = "; ".join(
-        f"{machine['Resources'].get('CPU', 0):g} CPUs and "
-        f"{machine['Resources'].get('GPU', 0):g} GPUs"
-        for machine in machines
-    )
+    there_are = "; ".join(f"{each[0]:g} CPUs and {each[1]:g} GPUs" for each in found)
     raise InputError(
-        f"No machine of the cluster has the {claim.cpus} CPUs and {claim.gpus} GPUs "
-        f"that a run claims; they have {there_are}. Change --ray-cpus or --ray-gpus."
+        f"No machine of the cluster has the {cpus} CPUs and {gpus} GPUs that a run "
+        f"claims; they have {there_are}. Change --ray-cpus or --ray-gpus."
     )
 
 

@@ -1,8 +1,8 @@
 """The results of the finished runs of a study: the content of results.json."""
 
-import csv
 import statistics
 
+from keras_atdarts.experiments.reports.records import read_columns
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.study.arms import GIVEN
 from keras_atdarts.experiments.study.arms import RANDOM
@@ -74,9 +74,8 @@ def describe_run(unit, kind):
     times = StepTimes(unit)
     accuracy = seconds = None
     if kind == SEARCHED:
-        with unit.run(SEARCH).file(workdir.HISTORY).open(encoding="utf-8") as history:
-            *_, last_epoch = csv.DictReader(history)
-        accuracy = float(last_epoch["alpha_accuracy"])
+        history = read_columns(unit.run(SEARCH).file(workdir.HISTORY))
+        accuracy = history["alpha_accuracy"][-1]
         seconds = times.seconds(SEARCH)
     return {
         "seed": unit.seed,
@@ -136,11 +135,7 @@ def comparisons(arms):
 def describe_rest(unit):
     """Returns the next step of an unfinished run, and its epochs so far."""
     step = unit.next_step().name
-    epochs = None
-    if step != EVALUATION:
-        history = unit.run(step).file(workdir.HISTORY)
-        lines = history.read_text("utf-8").splitlines() if history.exists() else [""]
-        epochs = len(lines) - 1
+    epochs = None if step == EVALUATION else unit.run(step).finished_epochs()
     return {
         "arm": unit.arm,
         "seed": unit.seed,

@@ -5,13 +5,12 @@ ends, and goes on from its last checkpoint when it was killed.
 """
 
 import dataclasses
-import json
 import pathlib
 import time
 
-from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import setting_words
+from keras_atdarts.experiments.runs.workdir import Directory
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.experiments.study.arms import GIVEN
 
@@ -141,7 +140,7 @@ class StepTimes:
 
     def __init__(self, unit):
         self.unit = unit
-        self.path = unit.path / TIMES
+        self.directory = Directory(unit.path)
 
     def begin(self, step_name):
         """Notes that a process of a step begins now."""
@@ -165,9 +164,7 @@ class StepTimes:
         ]
 
     def _read(self):
-        if not self.path.exists():
-            return {}
-        return json.loads(self.path.read_text(encoding="utf-8"))
+        return self.directory.read_optional_json(TIMES) or {}
 
     def _write(self, step_name, spans):
-        atomic.write_json(self.path, {**self._read(), step_name: spans})
+        self.directory.write_json(TIMES, {**self._read(), step_name: spans})
