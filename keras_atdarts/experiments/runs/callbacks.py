@@ -6,16 +6,13 @@ from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.genotypes.alphas import alphas_to_dict
 from keras_atdarts.genotypes.cell import source_name
-from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.statistics import count_operation
 
 
 class LatestNetwork(keras.callbacks.Callback):
     """Saves the network at the end of each epoch, in the place of the previous one.
 
-    Args:
-        path: Path of the `.keras` file.
-        main_part: Function from the model in training to the one to save.
+    `main_part` is a function from the model in training to the network.
     """
 
     def __init__(self, path, main_part):
@@ -33,14 +30,10 @@ class GenotypeHistory(keras.callbacks.Callback):
 
     The run's `alphas.json` holds a list with one entry per finished epoch: its
     number as in the history, from 0, the alphas (see `Supernet.labelled_alphas`;
-    `"0<-1"` is the edge to node 0 from source 1) and the genotype they give. The
-    genotype of the last finished epoch is in `genotype.json` and in the attribute
-    `genotype`. So an interrupted search leaves all that it finished, and a list
-    that is there already is continued.
-
-    Args:
-        run: A `RunDirectory`.
-        derive: Function from labelled alphas to a `Genotype`.
+    `"0<-1"` is the edge to node 0 from source 1) and the genotype that `derive` makes
+    of them. The genotype of the last finished epoch is in `genotype.json`. So an
+    interrupted search leaves all that it finished, and a list that is there already
+    is continued.
     """
 
     def __init__(self, run, derive):
@@ -48,23 +41,15 @@ class GenotypeHistory(keras.callbacks.Callback):
         self.run = run
         self.derive = derive
         self.epochs = run.read_optional_json(workdir.ALPHAS) or []
-        self.genotype = None
-        if self.epochs:
-            self.genotype = Genotype.from_dict(self.epochs[-1]["genotype"])
 
     def on_epoch_end(self, epoch, logs=None):
         alphas = self.model.labelled_alphas()
-        self.genotype = self.derive(alphas)
-        self.epochs.append(
-            {
-                "epoch": epoch,
-                "alphas": alphas_to_dict(alphas),
-                "genotype": self.genotype.to_dict(),
-            }
-        )
+        genotype = self.derive(alphas)
+        entry = {"alphas": alphas_to_dict(alphas), "genotype": genotype.to_dict()}
+        self.epochs.append({"epoch": epoch, **entry})
         self.run.write_json(workdir.ALPHAS, self.epochs)
-        self.genotype.save(self.run.file(workdir.GENOTYPE))
-        print(describe_genotype(self.genotype))
+        genotype.save(self.run.file(workdir.GENOTYPE))
+        print(describe_genotype(genotype))
 
 
 def describe_genotype(genotype):

@@ -28,16 +28,13 @@ class Candidate(NamedTuple):
 
 
 def read_candidates(words, operations):
-    """Returns the candidates that the words of a command line name.
+    """Returns a list of the `Candidate`s that the words of a command line name.
 
     Args:
         words: List of directories of searches, which stand for what they found (of
             a random search, for all that it drew), of files with a genotype, and of
             names of published genotypes.
         operations: Names of the operations that exist.
-
-    Returns:
-        List of `Candidate`s.
 
     Raises:
         InputError: A genotype cannot be read or stands there twice, a search is

@@ -5,9 +5,9 @@ NumPy returns every bit it was given, and the archive carries a checksum of each
 array that reading verifies.
 """
 
-import collections
 import pathlib
 import sys
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,22 +17,16 @@ from keras_atdarts.experiments.runs.workdir import saying_where
 
 STEP = "step"
 
-Checkpoint = collections.namedtuple("Checkpoint", "step arrays")
-Checkpoint.__doc__ = """What a training goes on from.
 
-Args:
-    step: Integer, the number of training steps that are done.
-    arrays: Dict from name to NumPy array.
-"""
+class Checkpoint(NamedTuple):
+    """What a training goes on from: steps that are done, and NumPy arrays by name."""
+
+    step: int
+    arrays: dict
 
 
 class Checkpoints:
-    """The folder in which the checkpoints of one run are.
-
-    Args:
-        folder: Path; `save` makes it.
-        keep: Integer, how many checkpoints stay.
-    """
+    """The folder in which the last checkpoints of one run are, `keep` in number."""
 
     def __init__(self, folder, keep=2):
         self.folder = pathlib.Path(folder)

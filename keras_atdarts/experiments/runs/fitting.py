@@ -102,11 +102,7 @@ def build_metrics(model):
     """Creates the variables of a compiled model's metrics, for a run to go on with.
 
     Without a strategy, `fit` would create them in its first step only, and with
-    one before the first epoch begins.
-
-    Args:
-        model: A Functional model, compiled, with an integer label for each sample
-            of each output.
+    one before the first epoch begins. Each output has an integer label per sample.
     """
     if tf.distribute.has_strategy():
         return

@@ -24,11 +24,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def script_parser(description):
-    """Returns a parser for a script's own flags.
-
-    Args:
-        description: String shown at the top of `--help`, line breaks kept.
-    """
+    """Returns a parser for a script's own flags; `--help` keeps its line breaks."""
     return OneLineParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -74,10 +70,6 @@ def config_from_arguments(config_class, arguments):
     """Returns the preset's configuration with the flags that were given.
 
     With `--resume` and without `--import`, the run's own imports are taken.
-
-    Args:
-        config_class: The class given to `config_parser`.
-        arguments: What the parser returned.
     """
     given = {
         field.name: parse_words(field, getattr(arguments, field.name))
@@ -153,12 +145,9 @@ def parse_words(field, words):
 
 
 def changed_flags(config, names, preset):
-    """Returns the words that make settings of another run what they are in this.
+    """Returns the words that make settings of another run what they are in `config`.
 
-    Args:
-        config: A `Config`.
-        names: Names of the settings.
-        preset: The `Config` the user started from. What equals it is left out.
+    What equals `preset`, the `Config` the user started from, is left out.
     """
     words = []
     for name in names:
@@ -201,15 +190,8 @@ def add_number_flag(parser, flag, default, meaning):
 
 
 def add_directory_flag(parser, flag, meaning, **more):
-    """Adds a flag that takes a directory, which the user must give.
-
-    Args:
-        parser: The script's parser.
-        flag: String.
-        meaning: String, for `--help`.
-        **more: `default=...` where the user need not give it.
-    """
-    more = {"required": True} | more if "default" not in more else more
+    """Adds a flag that takes a directory: one to be given, unless it has a default."""
+    more["required"] = "default" not in more
     parser.add_argument(flag, type=pathlib.Path, metavar="DIR", help=meaning, **more)
 
 
@@ -228,10 +210,7 @@ def add_import_flag(parser, otherwise="those that the run has recorded"):
 def add_run_flags(parser, workdir_default=None):
     """Adds the flags that say where a run is and how it begins.
 
-    Args:
-        parser: The script's parser.
-        workdir_default: Optional string, the directory where the user gives none,
-            made of the script's name and the time.
+    `workdir_default`, of the script's name and the time, is for users who give none.
     """
     if workdir_default is None:
         add_directory_flag(parser, "--workdir", "directory to write to")

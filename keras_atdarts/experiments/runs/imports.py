@@ -54,10 +54,7 @@ def import_words(imports):
 
 
 def load_imports(words):
-    """Loads files and modules, each once in a process.
-
-    Args:
-        words: Iterable of absolute paths and of dotted names of modules, or None.
+    """Loads files by absolute paths and modules by dotted names, each once.
 
     Raises:
         InputError: One is not there, or fails.

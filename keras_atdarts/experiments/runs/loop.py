@@ -51,12 +51,7 @@ def fit_workers(model, batches, initial_epoch, epochs, steps_per_epoch, callback
 
 
 def distribute(batches, strategy):
-    """Returns this worker's batches, divided among its devices.
-
-    Args:
-        batches: `tf.data.Dataset` of what all devices of this worker get.
-        strategy: Strategy of several workers.
-    """
+    """Returns this worker's batches, divided among its devices."""
 
     def batches_of_devices(context):
         per_worker = context.num_replicas_in_sync // context.num_input_pipelines

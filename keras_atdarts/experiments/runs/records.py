@@ -24,9 +24,6 @@ def record_callbacks(run):
 
     The progress bar comes first, so that whatever later callbacks print at the
     end of an epoch follows the finished bar.
-
-    Args:
-        run: A `RunDirectory`.
     """
     return [
         keras.callbacks.ProgbarLogger(),
@@ -41,9 +38,6 @@ class Rows(keras.callbacks.Callback):
 
     The file is replaced as a whole, so that it never ends in half a row. One that is
     there already is continued, in the order of its columns.
-
-    Args:
-        path: Path of the CSV file.
     """
 
     def __init__(self, path):
@@ -90,10 +84,8 @@ class TensorBoard(keras.callbacks.Callback):
     """Shows each epoch's metrics and the weights' learning rate in TensorBoard.
 
     They are on the disk when an epoch has ended; Keras' callback keeps them back
-    for up to two minutes, and a killed run would have gaps.
-
-    Args:
-        folder: Path; the files go to its sub-folder `train`, as with Keras.
+    for up to two minutes, and a killed run would have gaps. As with Keras, they are
+    in the sub-folder `train`.
     """
 
     def __init__(self, folder):
@@ -126,13 +118,9 @@ def peak_main_memory():
 
 
 def drop_epochs_from(run, epoch):
-    """Removes what a run has recorded of an epoch and of later ones.
+    """Removes what a run has recorded of an epoch, counted from 0, and of later ones.
 
     Training writes it again. What a killed process left half written goes too.
-
-    Args:
-        run: A `RunDirectory`.
-        epoch: Integer, the number of finished epochs that are kept.
     """
     for partial in run.path.rglob(f"{atomic.PARTIAL}*"):
         remove(partial)
@@ -157,9 +145,9 @@ def drop_rows(path, epoch):
 
 def drop_alphas(run, epoch):
     """Removes the alphas from `epoch` on; the last ones left give the genotype."""
-    if not run.file(workdir.ALPHAS).exists():
+    entries = run.read_optional_json(workdir.ALPHAS)
+    if entries is None:
         return
-    entries = run.read_json(workdir.ALPHAS)
     kept = [entry for entry in entries if entry["epoch"] < epoch]
     run.write_json(workdir.ALPHAS, kept)
     if kept:

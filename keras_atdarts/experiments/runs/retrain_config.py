@@ -7,8 +7,8 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.settings import ON_OR_OFF
 from keras_atdarts.experiments.runs.settings import number
-from keras_atdarts.experiments.runs.settings import on_or_off
 from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import setting
 from keras_atdarts.experiments.runs.settings import whole_number
@@ -107,7 +107,7 @@ class RetrainConfig(TrainingConfig):
     )
     resized_crop: bool = setting(
         False,
-        on_or_off(),
+        ON_OR_OFF,
         "data",
         "train on a random part of each image, 8 to 100 % of its area, resized",
     )
@@ -141,7 +141,7 @@ class RetrainConfig(TrainingConfig):
     )
     auxiliary: bool = setting(
         True,
-        on_or_off(),
+        ON_OR_OFF,
         "network",
         "train with a second classifier at two thirds of the cells",
     )

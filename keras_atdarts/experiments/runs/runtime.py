@@ -23,23 +23,10 @@ def prepare_runtime():
 def fix_randomness(seed, deterministic):
     """Makes a run repeatable: its random numbers, or all its results too.
 
-    Args:
-        seed: Integer, of the random numbers of Python, NumPy and TensorFlow.
-        deterministic: Boolean, whether TensorFlow may only add up in an order that
-            does not depend on its threads. It stays so until the process ends, and
-            an operation that has no such kernel on a GPU raises
-            `UnimplementedError`.
+    If `deterministic`, TensorFlow only adds up in an order that does not depend on its
+    threads. It stays so until the process ends, and an operation that has no such
+    kernel on a GPU raises `UnimplementedError`.
     """
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-
-
-def set_precision(name):
-    """Sets the precision of the layers that are made from now on.
-
-    Args:
-        name: String, the name of a Keras dtype policy: `"float32"`,
-            `"mixed_bfloat16"` or `"mixed_float16"`.
-    """
-    keras.config.set_dtype_policy(name)

@@ -69,11 +69,7 @@ def command_line(script, *words):
 
 
 def resume_command(workdir):
-    """Returns what to type, here and now, to go on with the running script's run.
-
-    Args:
-        workdir: Path of the run's directory.
-    """
+    """Returns what to type, here and now, to go on with the running script's run."""
     words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
     if not any(word.split("=")[0] == "--workdir" for word in words):
         words += ["--workdir", workdir]

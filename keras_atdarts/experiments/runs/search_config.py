@@ -7,13 +7,13 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.settings import TEXT
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import number
 from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import optional
 from keras_atdarts.experiments.runs.settings import setting
 from keras_atdarts.experiments.runs.settings import several
-from keras_atdarts.experiments.runs.settings import text
 from keras_atdarts.experiments.runs.settings import whole_number
 from keras_atdarts.experiments.runs.training_config import CELLS_HELP
 from keras_atdarts.experiments.runs.training_config import CUTOUT_HELP
@@ -141,7 +141,7 @@ class SearchConfig(TrainingConfig):
     cutout: int = setting(0, whole_number(0), "data", CUTOUT_HELP)
     operations: tuple = setting(
         ("at_darts",),
-        several(text()),
+        several(TEXT),
         "supernet",
         "operations that an edge of a cell can be, or a named set of them",
     )
@@ -220,7 +220,7 @@ class SearchConfig(TrainingConfig):
     alpha_weight_decay: float = setting(1e-3, number(minimum=0), ALPHAS, DECAY_HELP)
     regularizers: tuple = setting(
         None,
-        optional(several(text())),
+        optional(several(TEXT)),
         ALPHAS,
         "penalties that are added to the loss of the alphas, with their strengths: "
         f"{', '.join(regularizer_names())}, or your own, see --import",

@@ -10,13 +10,7 @@ from keras_atdarts.genotypes.genotype import Genotype
 
 
 class Selection:
-    """The directory of a selection.
-
-    Args:
-        run: `RunDirectory`.
-        config: `SelectionConfig`.
-        candidates: List of `Candidate`s.
-    """
+    """A selection among `Candidate`s, in the directory of its run."""
 
     def __init__(self, run, config, candidates):
         self.run = run
@@ -93,9 +87,7 @@ class Selection:
         measured = [self._measure(candidate) for candidate in self.candidates]
         ranked = sorted(measured, key=lambda each: -each["mean"])
         first, second = (each["mean"] for each in ranked[:2])
-        num_examples = ranked[0].pop("num_examples")
-        for each in ranked[1:]:
-            del each["num_examples"]
+        num_examples = self._validation(self.candidates[0], 0)["num_examples"]
         return {
             "best": ranked[0]["name"],
             "num_examples": num_examples,
@@ -106,16 +98,16 @@ class Selection:
             "candidates": ranked,
         }
 
+    def _validation(self, candidate, number):
+        return self.training(candidate, number).read_json(workdir.VALIDATION)
+
     def _measure(self, candidate):
-        found = [
-            self.training(candidate, number).read_json(workdir.VALIDATION)
-            for number in range(self.config.seeds)
-        ]
+        seeds = range(self.config.seeds)
+        found = [self._validation(candidate, number) for number in seeds]
         scores = [each["accuracy"] for each in found]
         return {
             "name": candidate.name,
             "origin": candidate.origin,
-            "num_examples": found[0]["num_examples"],
             "parameters": found[0]["parameters"],
             "mean": statistics.fmean(scores),
             "std": statistics.stdev(scores) if len(scores) > 1 else None,

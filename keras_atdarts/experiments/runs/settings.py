@@ -54,11 +54,10 @@ def number(above=None, minimum=None, below=math.inf):
     return Kind(f"a number {lowest}{highest}", accepts, float)
 
 
-def text():
-    """Returns the kind of the non-empty strings."""
-    return Kind(
-        "a non-empty text", lambda value: isinstance(value, str) and value != "", str
-    )
+TEXT = Kind(
+    "a non-empty text", lambda value: isinstance(value, str) and value != "", str
+)
+ON_OR_OFF = Kind("True or False", lambda value: isinstance(value, bool), bool)
 
 
 def one_of(*choices):
@@ -69,11 +68,6 @@ def one_of(*choices):
         str,
         choices=choices,
     )
-
-
-def on_or_off():
-    """Returns the kind of the booleans."""
-    return Kind("True or False", lambda value: isinstance(value, bool), bool)
 
 
 def several(kind, count=None):

@@ -39,9 +39,6 @@ def open_trained_run(path, imports=None):
 def load_network(run):
     """Returns the trained network of a run, from images to logits, in float32.
 
-    Args:
-        run: A `RunDirectory` from `open_trained_run`.
-
     Raises:
         InputError: where the file is damaged or holds something else.
     """
@@ -67,11 +64,7 @@ def first_cause(error):
 
 
 def load_dataset_of_run(config, description):
-    """Returns the data set of a run, if it still is what the run was trained on.
-
-    Args:
-        config: `RetrainConfig` of the run.
-        description: Dict, from `ImageDataset.description`, that the run saved.
+    """Returns the data set of a run, if it still is what the run has described.
 
     Raises:
         InputError: It cannot be loaded or has changed.
@@ -90,11 +83,7 @@ def load_dataset_of_run(config, description):
 def evaluate_network(network, dataset, batch_size, observe=None):
     """Returns everything that `evaluation.json` holds, as a dict.
 
-    Args:
-        network: `keras.Model` from images to logits.
-        dataset: `ImageDataset`.
-        batch_size: Integer, the images classified at a time.
-        observe: Optional function, see `evaluation.evaluate`.
+    `observe` is an optional function, see `evaluation.evaluate`.
     """
     batches = evaluation_batches(dataset, "test", batch_size)
     result = evaluate(network, batches, dataset.class_names, observe)

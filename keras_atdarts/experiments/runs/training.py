@@ -2,6 +2,8 @@
 
 import contextlib
 
+import keras
+
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.checkpoints import Checkpoints
@@ -12,7 +14,6 @@ from keras_atdarts.experiments.runs.records import drop_epochs_from
 from keras_atdarts.experiments.runs.records import record_callbacks
 from keras_atdarts.experiments.runs.runtime import fix_randomness
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
-from keras_atdarts.experiments.runs.runtime import set_precision
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
 from keras_atdarts.experiments.runs.start import Start
 from keras_atdarts.experiments.runs.training_config import load_dataset_of
@@ -102,7 +103,7 @@ class Training(Start):
             **plan: What else must be the same on all workers, ready for JSON.
         """
         prepare_runtime()
-        set_precision(self.config.precision)
+        keras.config.set_dtype_policy(self.config.precision)
         self.workers = start_workers(self, **plan)
         progress = self.run.progress
         with saying_when_interrupted(progress), self.workers.together(progress):

@@ -8,15 +8,15 @@ from keras_atdarts.experiments.runs.imports import IMPORT_HELP
 from keras_atdarts.experiments.runs.imports import SUFFIX
 from keras_atdarts.experiments.runs.imports import absolute_import
 from keras_atdarts.experiments.runs.imports import is_import
+from keras_atdarts.experiments.runs.settings import ON_OR_OFF
+from keras_atdarts.experiments.runs.settings import TEXT
 from keras_atdarts.experiments.runs.settings import Config
 from keras_atdarts.experiments.runs.settings import Kind
 from keras_atdarts.experiments.runs.settings import number
-from keras_atdarts.experiments.runs.settings import on_or_off
 from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import optional
 from keras_atdarts.experiments.runs.settings import setting
 from keras_atdarts.experiments.runs.settings import several
-from keras_atdarts.experiments.runs.settings import text
 from keras_atdarts.experiments.runs.settings import whole_number
 
 PART = number(minimum=0, below=1)
@@ -85,7 +85,7 @@ class TrainingConfig(Config):
 
     dataset: str = setting(
         "fashion_mnist_small",
-        text(),
+        TEXT,
         "data",
         "fashion_mnist_small, which comes with the package; a folder with one "
         "sub-folder of images per class; or the name of an image classification "
@@ -93,7 +93,7 @@ class TrainingConfig(Config):
     )
     data_dir: str = setting(
         None,
-        optional(text()),
+        optional(TEXT),
         "data",
         "folder where TensorFlow Datasets has its data or will put the download; "
         "for fashion_mnist also one of IDX files; none is its usual folder",
@@ -112,7 +112,7 @@ class TrainingConfig(Config):
         "data",
         "pixels of padding for random crops; 0 switches them off",
     )
-    flip: bool = setting(True, on_or_off(), "data", "mirror half of the images")
+    flip: bool = setting(True, ON_OR_OFF, "data", "mirror half of the images")
     steps_per_epoch: int = setting(
         None,
         optional(whole_number(1)),
@@ -134,7 +134,7 @@ class TrainingConfig(Config):
     )
     deterministic: bool = setting(
         False,
-        on_or_off(),
+        ON_OR_OFF,
         "training",
         "give the same results to the last bit for the same seed, machine and "
         "versions; on GPUs this is slower, and an operation without a deterministic "
@@ -151,7 +151,7 @@ class TrainingConfig(Config):
     )
     jit: bool = setting(
         False,
-        on_or_off(),
+        ON_OR_OFF,
         MEMORY,
         "compile the step with XLA. On GPUs this takes minutes at the start. On CPUs "
         "XLA's depthwise convolutions are 50 to 100 times slower",
@@ -159,7 +159,7 @@ class TrainingConfig(Config):
     )
     sync_batch_norm: bool = setting(
         False,
-        on_or_off(),
+        ON_OR_OFF,
         "training",
         "on several devices, normalise by the statistics of the whole batch. Devices "
         "then communicate in every layer; without it each uses its part of the batch",
@@ -174,7 +174,7 @@ class TrainingConfig(Config):
     )
     recompute: bool = setting(
         False,
-        on_or_off(),
+        ON_OR_OFF,
         MEMORY,
         "keep only the activations between cells, and compute those within a cell "
         "again for its gradients. This gives the same results and takes about a third "

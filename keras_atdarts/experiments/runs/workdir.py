@@ -44,11 +44,7 @@ FINISHED = "finished"  # In the configuration: when, or None.
 
 
 class Directory:
-    """A directory whose files are known by name.
-
-    Args:
-        path: Path of the directory.
-    """
+    """A directory whose files are known by name."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -158,11 +154,7 @@ class RunDirectory(Directory):
                     remove(self.file(name))
 
     def write_genotypes(self, genotypes):
-        """Writes the first of `genotypes` as the run's, and all with a number each.
-
-        Args:
-            genotypes: Sequence of `Genotype`s.
-        """
+        """Writes the first of `genotypes` as the run's, and all with a number each."""
         genotypes[0].save(self.file(GENOTYPE))
         folder = self.file(GENOTYPES)
         with saying_where(folder):
@@ -192,12 +184,9 @@ class RunDirectory(Directory):
         )
 
     def add_resumption(self, step, config):
-        """Adds to the configuration that the run went on, and from where.
+        """Adds to the configuration that the run went on, and after which step.
 
-        Args:
-            step: Integer, the number of steps that were done.
-            config: The `Config` it goes on with, which may differ in what decides
-                nothing.
+        The `Config` it goes on with may differ in what decides nothing.
         """
         saved = self.read_json(CONFIG)
         resumption = {"step": step, **describe_provenance()}
@@ -220,9 +209,6 @@ class RunDirectory(Directory):
 
     def read_config(self, config_class):
         """Returns the configuration and the data set's description.
-
-        Args:
-            config_class: The class of the configuration that was written.
 
         Raises:
             InputError: where another kind of run, or none, wrote the file.

@@ -69,11 +69,7 @@ def check_settings(config, count):
 
 
 def refuse_workers(reason):
-    """Raises `InputError` where TF_CONFIG names several machines.
-
-    Args:
-        reason: String, why what follows runs on one.
-    """
+    """Raises `InputError`, with a reason, where TF_CONFIG names several machines."""
     if read_cluster() is not None:
         raise InputError(f"{reason}: run it on a single machine, without TF_CONFIG.")
 
@@ -106,13 +102,8 @@ class Workers:
         """The `BatchSlice` of each batch that this worker feeds to its devices."""
         return BatchSlice(self.index, self.count)
 
-    def open_run(self, run, create, patience=PATIENCE):
-        """Returns when the chief has made the run's directory, which all share.
-
-        Args:
-            run: `RunDirectory`.
-            create: Function without arguments that makes it; called on the chief.
-            patience: Number, the seconds to wait for what the chief makes.
+    def open_run(self, run, create):
+        """Returns when the chief has made, by `create`, the directory that all share.
 
         Raises:
             InputError: The directory of the chief is not seen here.
@@ -123,7 +114,7 @@ class Workers:
         if self.count == 1:
             return
         if not self.is_chief:
-            await_file(sign, self.index, patience)
+            await_file(sign, self.index, PATIENCE)
             return self.wait_for_all()
         sign.touch()
         try:
@@ -132,11 +123,7 @@ class Workers:
             sign.unlink()
 
     def gather(self, number):
-        """Returns the numbers of all workers, in their order; waits for all.
-
-        Args:
-            number: Integer below 2 ** 53.
-        """
+        """Returns the integers of all workers, in their order; waits for all."""
         if self.count == 1:
             return [number]
         own = tf.one_hot(self.index, self.count, tf.cast(number, tf.int64))
@@ -148,12 +135,7 @@ class Workers:
         self.gather(0)
 
     def check_same(self, text, what):
-        """Raises `RuntimeError` unless `text` is the same on all workers.
-
-        Args:
-            text: String.
-            what: String, what its kind is called.
-        """
+        """Raises `RuntimeError` unless `text` is the same on all workers."""
         if len(set(self.gather(zlib.crc32(text.encode())))) > 1:
             raise RuntimeError(
                 f"The workers ended with different {what}; here it is {text}."
@@ -167,11 +149,8 @@ class Workers:
     def together(self, finished):
         """Makes `WorkerLost` of what TensorFlow raises when another worker dies.
 
-        TensorFlow misses a worker ten seconds after its last sign of life.
-
-        Args:
-            finished: Function without arguments that returns a sentence: what was
-                finished, where it is, and how it goes on.
+        TensorFlow misses a worker ten seconds after its last sign of life. `finished`
+        is as in `saying_when_interrupted`.
         """
         try:
             yield
