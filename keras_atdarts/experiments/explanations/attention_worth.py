@@ -52,9 +52,7 @@ def measure_worth(classify, groups, batches):
 def compare_answers(correct_with, correct_without):
     """Compares the answers of a network with and without gates to the same images.
 
-    Args:
-        correct_with: Boolean array, which images are classified rightly with gates.
-        correct_without: The same without them.
+    Both are boolean arrays: which images are classified rightly.
 
     Returns:
         Dict of `"num_examples"`; `"only_with"` and `"only_without"`, the numbers of
@@ -99,10 +97,7 @@ def mcnemar(only_with, only_without):
     If answers got better and worse with equal chance, it is the probability that the
     changed answers divide at least as unevenly as they do.
     """
-    changed = only_with + only_without
+    changed, fewest = only_with + only_without, min(only_with, only_without)
     # In integers, since powers of two overflow floats.
-    ways = tail = 1
-    for fewer in range(min(only_with, only_without)):
-        ways = ways * (changed - fewer) // (fewer + 1)
-        tail += ways
+    tail = sum(math.comb(changed, fewer) for fewer in range(fewest + 1))
     return min(1.0, 2 * tail / 2**changed)

@@ -82,16 +82,7 @@ def read_pixels(path, num_channels):
 
 
 def examples_of(dataset, split, positions):
-    """Returns images of a data set, in the order in which they are stored.
-
-    Args:
-        dataset: `ImageDataset`.
-        split: `"train"` or `"test"`.
-        positions: Sorted array of integers.
-
-    Returns:
-        List of `ExplainedImage`.
-    """
+    """Returns the `ExplainedImage`s at sorted positions of a split of a data set."""
     examples = dataset.read(split, positions).as_numpy_iterator()
     return [
         ExplainedImage(f"{split} image {position}", pixels, int(label))

@@ -61,14 +61,9 @@ CHANNELS = (
 
 
 def explanation_page(numbers):
-    """Returns the page as HTML.
-
-    Args:
-        numbers: Dict, what `explain.json` holds.
-    """
-    title = f"Where {numbers['name']} looks"
+    """Returns the page as HTML, of the dict that `explain.json` holds."""
     return page.fill_page(
-        title,
+        f"Where {numbers['name']} looks",
         tag("style", STYLE),
         page.notices_part(numbers["notices"]),
         sheets_section(numbers),

@@ -85,13 +85,7 @@ class GateStatistics:
 
 
 def read_statistics(read, batches, num_classes):
-    """Returns the `GateStatistics` of each gate.
-
-    Args:
-        read: Function from `gate_reader`.
-        batches: Iterable of `(images, labels)`.
-        num_classes: Integer, see `GateStatistics`.
-    """
+    """Returns the `GateStatistics` of each gate that a `gate_reader` reads."""
     statistics = None
     for images, labels in batches:
         _, tensors = read(images)
@@ -129,15 +123,8 @@ def gate_numbers(gates, statistics, class_names, folder):
             shown = draw_channels(each, class_names, path)
         place = {"name": gate.name, **gate._asdict(), "attention": gate.attention}
         del place["layer"]
-        numbers.append(
-            {
-                **place,
-                "shape": list(each.shape),
-                **each.summary(),
-                "picture": path.name,
-                **shown,
-            }
-        )
+        drawn = {"picture": path.name, **shown}
+        numbers.append({**place, "shape": list(each.shape), **each.summary(), **drawn})
     return numbers
 
 

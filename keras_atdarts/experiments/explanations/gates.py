@@ -57,10 +57,6 @@ def derived_cells(network):
 def find_gates(network, genotype):
     """Returns a list of all `PlacedGate`s, from the first cell to the last.
 
-    Args:
-        network: Functional `keras.Model`, from `build_network`.
-        genotype: The `Genotype` that it was built of.
-
     Raises:
         InputError: The network was built of another genotype.
     """
@@ -127,10 +123,6 @@ def image_batches(network):
 
 def gate_reader(network, gates):
     """Returns the function from images to logits and gates.
-
-    Args:
-        network: Functional `keras.Model` from images to logits.
-        gates: List of `PlacedGate` in it.
 
     Returns:
         `tf.function` from normalised images to logits and a list of one tensor for

@@ -37,10 +37,7 @@ MOST_CLASSES = 100  # With more classes, the numbers of gates are over all class
 
 
 class TrainedRun:
-    """A retraining, opened to be explained.
-
-    Args:
-        run: `RunDirectory`, from `open_trained_run`.
+    """A retraining from `open_trained_run`, opened to be explained.
 
     Raises:
         InputError: Something in it is missing, damaged, or does not fit the rest.

@@ -71,12 +71,7 @@ def load_served_model(directory):
 
 
 def explain_saved_model(served, names, folder):
-    """Draws which parts of images the answers of a SavedModel depend on.
-
-    Args:
-        served: `ServedModel`.
-        names: List of paths of images, or of folders of them.
-        folder: Path of the directory to write to.
+    """Draws which parts of images the answers of a `ServedModel` depend on.
 
     Returns:
         Dict ready for JSON, that of `explain_images`, and `"notices"`.
