@@ -25,12 +25,7 @@ SOURCE_NAMES = dict(
 
 
 def cells_section(genotype, title="Cells"):
-    """Returns the drawings of both cells, and their text.
-
-    Args:
-        genotype: `Genotype`, or None.
-        title: String.
-    """
+    """Returns the drawings of both cells of a `Genotype` or None, and their text."""
     if genotype is None:
         return section(title, tag("p", "No epoch has ended: there are none yet."))
     drawn = [draw_cell(cell, f"{kind} cell") for kind, cell in genotype.cells()]
@@ -74,11 +69,7 @@ def svg_for_page(document):
 
 
 def operations_section(numbers):
-    """Returns the tables of both cell types; None where there is no genotype.
-
-    Args:
-        numbers: Dict, what `report_numbers` returns.
-    """
+    """Returns the tables of both cell types; None where there is no genotype."""
     counts = numbers.get("operations")
     if counts is None:
         return None

@@ -74,13 +74,10 @@ def stored(record, reason):
 
 
 class Mistakes:
-    """Keeps the worst-classified of the images that it is shown.
+    """Keeps the `count` worst-classified of the images that it is shown.
 
     An image counts if the network takes it for another class. It is the worse, the
     less probability the network gives to its true class.
-
-    Args:
-        count: Integer, how many to keep.
     """
 
     def __init__(self, count):
@@ -124,11 +121,7 @@ def read_pictures(dataset, positions):
 
 
 def data_uri(image):
-    """Returns a URI that contains an image, made small if it is large.
-
-    Args:
-        image: Array `uint8` of shape `(height, width, channels)`.
-    """
+    """Returns a URI that contains a `uint8` image, made small if it is large."""
     longest = max(image.shape[:2])
     if longest > LONGEST_SIDE:
         size = [max(1, round(n * LONGEST_SIDE / longest)) for n in image.shape[:2]]

@@ -19,10 +19,7 @@ PROVENANCE = ("command", "date", "git_revision", "platform", "versions", "resume
 
 
 def report_numbers(record):
-    """Returns the numbers of a report.
-
-    Args:
-        record: `RunRecord`.
+    """Returns the numbers of a report on a `RunRecord`.
 
     Returns:
         Dict ready for JSON. Epochs count from 1 and edges read `"0<-1"`, the edge
@@ -100,10 +97,7 @@ def genotype_history(genotypes):
 
 
 def operation_counts(genotypes):
-    """Returns how often each operation was chosen, and where.
-
-    Args:
-        genotypes: List of `Genotype`s.
+    """Returns how often each operation was chosen in `Genotype`s, and where.
 
     Returns:
         Dict with the number of `"genotypes"`; for each cell type a dict from the

@@ -111,12 +111,7 @@ def soft(text):
 
 
 def curves_section(history, remark=None):
-    """Returns the charts of loss and accuracy over the epochs.
-
-    Args:
-        history: Dict from the name of a column to its values, with `"epoch"`.
-        remark: Optional string, to stand below.
-    """
+    """Returns the charts of loss and accuracy over the epochs, and a remark below."""
     if not history.get("epoch"):
         return None
     others = [

@@ -23,11 +23,7 @@ FAMILY_COLOURS = {
 
 
 def search_page(numbers):
-    """Returns the page of a search as HTML.
-
-    Args:
-        numbers: Dict, what `report_numbers` returns.
-    """
+    """Returns the page of a search as HTML, from what `report_numbers` returns."""
     genotype = numbers["genotype"] and Genotype.from_dict(numbers["genotype"])
     return page.run_page(
         f"Search {numbers['name']}",

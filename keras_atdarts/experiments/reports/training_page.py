@@ -23,11 +23,9 @@ WORST_IMAGES = (
 
 
 def training_page(numbers, pictures=()):
-    """Returns the page of a retraining as HTML.
+    """Returns the page of a retraining as HTML, from what `report_numbers` returns.
 
-    Args:
-        numbers: Dict, what `report_numbers` returns.
-        pictures: URIs of the images of `numbers["worst_images"]`.
+    The pictures are URIs of the images of `numbers["worst_images"]`.
     """
     genotype = numbers["genotype"] and Genotype.from_dict(numbers["genotype"])
     return page.run_page(

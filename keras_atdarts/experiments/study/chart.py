@@ -23,11 +23,7 @@ STYLE = (
 
 
 def draw_accuracies(arms):
-    """Returns an SVG picture, as text.
-
-    Args:
-        arms: The `"arms"` of the dict of `results.collect`.
-    """
+    """Returns an SVG picture, as text, of the `"arms"` from `results.collect`."""
     ticks = nice_ticks(*limits(arms), INTERVALS)
     bottom = ROW * len(arms)
 

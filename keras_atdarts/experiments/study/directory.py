@@ -20,13 +20,10 @@ CHART = "accuracy.svg"
 
 
 class StudyDirectory(Directory):
-    """The directory of one study.
-
-    Args:
-        path: Path; made absolute, as machines of a cluster work in other directories.
-    """
+    """The directory of one study."""
 
     def __init__(self, path):
+        # Machines of a cluster work in other directories.
         super().__init__(pathlib.Path(path).absolute())
 
     def exists(self):
@@ -51,10 +48,6 @@ class StudyDirectory(Directory):
 
     def begin(self, description, command):
         """Makes the directory, or goes on with the study that is there.
-
-        Args:
-            description: The `Description` that was asked for.
-            command: String, what the user typed.
 
         Raises:
             InputError: Another study, or something else, is there.

@@ -66,10 +66,7 @@ def run_all(units, scripts, jobs):
 def run_unit(unit, scripts, stopped=None):
     """Does all that is left of a unit; returns its `Outcome`.
 
-    Args:
-        unit: `Unit`.
-        scripts: Path of the folder of the scripts.
-        stopped: Optional `threading.Event` that ends it early.
+    `stopped` is an optional `threading.Event` that ends it early.
     """
     try:
         return work_off(unit, scripts, stopped or threading.Event())

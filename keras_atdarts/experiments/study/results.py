@@ -28,10 +28,6 @@ ASPECTS = ("cell_type", "source_kind", "depth")
 def collect(directory, description):
     """Returns all results of a study so far, ready for JSON.
 
-    Args:
-        directory: `StudyDirectory`.
-        description: `Description`.
-
     Returns:
         Dict with the `"command"` that began it; the `"study"`; its `"arms"`, each
         with means and standard deviations, every run, and where attention stands in

@@ -34,11 +34,9 @@ HOW_COMPARED = (
 
 
 def describe_study(results, chart=None):
-    """Returns the Markdown page of a study.
+    """Returns the Markdown page of what `results.collect` returns.
 
-    Args:
-        results: Dict, from `results.collect`.
-        chart: Optional string, the name of a picture beside the page.
+    `chart` is the name of a picture beside the page, if there is one.
     """
     names = ", ".join(results["arms"])
     sections = [

@@ -98,10 +98,6 @@ def study_units(directory, description):
     """Returns all `Unit`s of a study, all arms of a seed before the next seed.
 
     A study that is stopped early can then compare its arms over some seeds.
-
-    Args:
-        directory: `StudyDirectory`.
-        description: `Description`.
     """
     return [
         make_unit(directory, description, arm, seed)
@@ -132,10 +128,7 @@ class StepTimes:
     """The beginnings and ends of the processes of each step, in a file.
 
     A process that was killed together with the study has no end there: the time of
-    its last words in its log stands for the end.
-
-    Args:
-        unit: `Unit` whose directory exists.
+    its last words in its log stands for the end. The directory of the unit exists.
     """
 
     def __init__(self, unit):
