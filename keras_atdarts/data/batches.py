@@ -108,15 +108,14 @@ def search_batches(
     ```
     """
     streams = (seed, WEIGHT_STREAM), (seed, ALPHA_STREAM)
-    halves = (
+    halves = weight_indices, alpha_indices
+    batches = [
         _endless_batches(
-            dataset, batch_size, augmentation, stream, indices, first_batch, batch_slice
+            dataset, batch_size, augmentation, stream, half, first_batch, batch_slice
         )
-        for stream, indices in zip(
-            streams, (weight_indices, alpha_indices), strict=True
-        )
-    )
-    return tf.data.Dataset.zip(*halves)
+        for stream, half in zip(streams, halves, strict=True)
+    ]
+    return tf.data.Dataset.zip(*batches)
 
 
 def evaluation_batches(dataset, split, batch_size, indices=None):

@@ -148,10 +148,7 @@ def from_catalogue(request):
 
 
 def prepare(builder):
-    """Downloads and converts a data set, unless that is done already.
-
-    Args:
-        builder: A TFDS builder.
+    """Downloads and converts the data set of a TFDS builder, unless that is done.
 
     Raises:
         InputError: There is no network, or the download or the conversion fails.

@@ -16,12 +16,7 @@ IDENTITY = "identity"  # Stands for no attention where there could be one.
 
 
 def attended_name(operation, attention):
-    """Returns the name of an operation that attention follows.
-
-    Args:
-        operation: String, the operation's name.
-        attention: String, the attention's name, or `IDENTITY` for none.
-    """
+    """Returns the name of an operation that attention, or `IDENTITY`, follows."""
     if attention == IDENTITY:
         return operation
     return f"{operation}{FOLLOWED_BY}{attention}"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import source_name
 
+EDGES_PER_NODE = 2
 INTERMEDIATE = "node"
 # From the nearest to the farthest: the previous cell, the one before, a node.
 SOURCE_KINDS = (source_name(1), source_name(0), INTERMEDIATE)
@@ -52,14 +53,7 @@ def source_kind(source):
 
 
 def choices_of(genotypes):
-    """Returns all operations of several genotypes.
-
-    Args:
-        genotypes: Iterable of `Genotype`s.
-
-    Returns:
-        List of `Choice`s.
-    """
+    """Returns all operations of several `Genotype`s as a list of `Choice`s."""
     return [
         Choice(cell_type, node, edge.source, depth[edge.source], operation)
         for genotype in genotypes
@@ -86,12 +80,7 @@ def count_by(choices, *aspects):
 
 
 def count_operation(cell, operation):
-    """Returns on how many edges of a cell an operation stands, alone or attended.
-
-    Args:
-        cell: `CellGenotype`.
-        operation: String.
-    """
+    """Returns on how many edges of a cell an operation stands, alone or attended."""
     return sum(operation in edge.parts for edges in cell.nodes for edge in edges)
 
 
@@ -101,14 +90,9 @@ def count_edges(cell):
 
 
 def source_depths(cell):
-    """Returns how deep in a cell an edge from each of its sources is.
+    """Returns a list of how deep in a cell an edge from each of its sources is.
 
-    Args:
-        cell: `CellGenotype`.
-
-    Returns:
-        List of integers by source: 1 for the inputs, and for a node one more than
-        its deepest edge.
+    That is 1 for the inputs, and for a node one more than its deepest edge.
     """
     depths = [1] * NUM_INPUTS
     for edges in cell.nodes:
@@ -116,15 +100,11 @@ def source_depths(cell):
     return depths
 
 
-def source_kinds_by_chance(num_nodes=4, edges_per_node=2):
+def source_kinds_by_chance(num_nodes=4):
     """Returns how many edges of a cell each kind of source has by chance.
 
-    Where every node keeps `edges_per_node` of its sources, all equally likely to
-    be kept: what a count by source kind is to be compared with.
-
-    Args:
-        num_nodes: Integer, the intermediate nodes of the cell.
-        edges_per_node: Integer.
+    Where every node keeps two of its sources, all equally likely to be kept: what a
+    count by source kind is to be compared with.
 
     Returns:
         Dict from each of `SOURCE_KINDS` to a float, the expected number.
@@ -138,6 +118,5 @@ def source_kinds_by_chance(num_nodes=4, edges_per_node=2):
     expected = dict.fromkeys(SOURCE_KINDS, 0.0)
     for node in range(num_nodes):
         for source in range(NUM_INPUTS + node):
-            share = edges_per_node / (NUM_INPUTS + node)
-            expected[source_kind(source)] += share
+            expected[source_kind(source)] += EDGES_PER_NODE / (NUM_INPUTS + node)
     return expected

@@ -135,10 +135,7 @@ class SGD(Optimizer):
         return self.buffers[self._get_variable_index(variable)]
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "momentum": self.momentum,
-        }
+        return {**super().get_config(), "momentum": self.momentum}
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
