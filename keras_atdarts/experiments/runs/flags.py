@@ -232,15 +232,7 @@ def add_run_flags(parser, workdir_default=None):
 
 def add_checkpoint_flags(parser):
     """Adds the flags that say which checkpoints a training saves."""
-    add_number_flag(
-        parser,
-        "--checkpoint-steps",
-        None,
-        "save a checkpoint every N steps too, not only after each epoch",
-    )
-    add_number_flag(
-        parser,
-        "--keep-checkpoints",
-        None,
-        f"how many checkpoints to keep ({KEPT_CHECKPOINTS})",
-    )
+    meaning = "save a checkpoint every N steps too, not only after each epoch"
+    add_number_flag(parser, "--checkpoint-steps", None, meaning)
+    meaning = f"how many checkpoints to keep ({KEPT_CHECKPOINTS})"
+    add_number_flag(parser, "--keep-checkpoints", None, meaning)

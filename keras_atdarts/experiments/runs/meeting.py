@@ -47,11 +47,11 @@ def meet(cluster, plan, patience=PATIENCE):
 def listen(cluster):
     """Returns a socket that listens at this worker's port."""
     try:
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", cluster.port), family=socket.AF_INET6, dualstack_ipv6=True
-            )
-        return socket.create_server(("", cluster.port))
+        dual = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if dual else socket.AF_INET
+        return socket.create_server(
+            ("", cluster.port), family=family, dualstack_ipv6=dual
+        )
     except OSError as error:
         raise InputError(
             f"Worker {cluster.index} cannot listen at port {cluster.port}: "

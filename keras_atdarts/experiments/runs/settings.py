@@ -62,12 +62,8 @@ ON_OR_OFF = Kind("True or False", lambda value: isinstance(value, bool), bool)
 
 def one_of(*choices):
     """Returns the kind of the given strings."""
-    return Kind(
-        f"one of {', '.join(choices)}",
-        lambda value: value in choices,
-        str,
-        choices=choices,
-    )
+    expected = f"one of {', '.join(choices)}"
+    return Kind(expected, lambda value: value in choices, str, choices=choices)
 
 
 def several(kind, count=None):
