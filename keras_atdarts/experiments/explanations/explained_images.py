@@ -90,15 +90,6 @@ def examples_of(dataset, split, positions):
     ]
 
 
-def spread(positions, count):
-    """Returns `count` of an array's elements: first, last, and evenly between them.
-
-    A data set may be sorted by class: so the images show several classes.
-    """
-    places = np.linspace(0, len(positions) - 1, min(count, len(positions)))
-    return positions[np.round(places).astype(np.int64)]
-
-
 def sample(positions, count):
     """Returns `count` of an array's elements, drawn by chance, sorted; at most all."""
     count = min(count, len(positions))

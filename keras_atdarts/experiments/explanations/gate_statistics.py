@@ -159,6 +159,4 @@ def draw_channels(statistics, class_names, path):
 
 def rounded(values):
     """Returns an array as lists of numbers with four digits; NaN becomes None."""
-    if np.ndim(values):
-        return [rounded(each) for each in values]
-    return None if np.isnan(values) else round(float(values), 4)
+    return np.where(np.isnan(values), None, np.round(values, 4)).tolist()

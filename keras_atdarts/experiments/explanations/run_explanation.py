@@ -20,6 +20,7 @@ from keras_atdarts.experiments.explanations.gates import find_gates
 from keras_atdarts.experiments.explanations.gates import gate_reader
 from keras_atdarts.experiments.explanations.gates import gate_replacer
 from keras_atdarts.experiments.explanations.grad_cam import class_activations
+from keras_atdarts.experiments.reports.charts import thinned
 from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
@@ -87,7 +88,8 @@ class TrainedRun:
     def choose_images(self, count):
         """Returns images of the data set, as `ExplainedImage`s."""
         split, positions = self.judged_part()
-        chosen = explained_images.spread(positions, count)
+        # A data set may be sorted by class: from all over it, several are shown.
+        chosen = positions[thinned(len(positions), count)]
         return explained_images.examples_of(self.dataset, split, chosen)
 
 

@@ -5,6 +5,8 @@ show several charts beside each other. Colours that differ between light and dar
 pages come from the style sheet of the page.
 """
 
+import numpy as np
+
 from keras_atdarts.experiments.reports.markup import tag
 
 WIDTH = 360
@@ -111,6 +113,4 @@ def text(content, x, y, size, anchor, **attributes):
 
 def thinned(count, most):
     """Returns at most `most` positions below `count`, the first and last included."""
-    if count <= most:
-        return list(range(count))
-    return [round(place * (count - 1) / (most - 1)) for place in range(most)]
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
