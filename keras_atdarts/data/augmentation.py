@@ -133,9 +133,9 @@ class Augmentation:
             std: Sequence of floats, as in `normalize`.
 
         Returns:
-            Tuple of functions `(images, seed, batch_slice) -> images`. The first one
-            receives `uint8` pixels, the last one returns normalised `float32`. All
-            receive the same seed.
+            Tuple of functions `(images, seed, batch_slice) -> images`, as in `extra`.
+            The first one receives `uint8` pixels, the last one returns normalised
+            `float32`. All receive the same seed; the same one gives the same result.
         """
         strengths = {name: getattr(self, name) for name in CHANGES}
         return (
@@ -153,17 +153,10 @@ class Augmentation:
 
 
 def crop_and_flip(images, seed, batch_slice=WHOLE, *, padding, flip):
-    """Crops and mirrors each image of a batch on its own.
+    """Crops and mirrors each image of a batch on its own; see `batch_functions`.
 
-    Args:
-        images: `uint8` tensor of shape `(batch, height, width, channels)`.
-        seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
-        batch_slice: The `BatchSlice` that `images` are.
-        padding: Integer, the width of the black border in pixels; 0 crops nothing.
-        flip: Boolean, whether half of the images are mirrored.
-
-    Returns:
-        A tensor like `images`.
+    With a padding of 0, the width of the black border, it crops nothing. If `flip`, it
+    mirrors half of the images.
     """
     if not padding and not flip:
         return images
@@ -186,16 +179,9 @@ def crop_and_flip(images, seed, batch_slice=WHOLE, *, padding, flip):
 
 
 def cut_out(images, seed, batch_slice=WHOLE, *, side):
-    """Sets a square of each image to 0; a square at the border is clipped.
+    """Sets a square of each normalised image to 0; see `batch_functions`.
 
-    Args:
-        images: Normalised float tensor `(batch, height, width, channels)`.
-        seed: Integer tensor of shape `(2,)`; the same seed gives the same squares.
-        batch_slice: The `BatchSlice` that `images` are.
-        side: Integer, the side of the square in pixels; 0 changes nothing.
-
-    Returns:
-        A tensor like `images`.
+    A square at the border is clipped. One with a side of 0 changes nothing.
     """
     if not side:
         return images

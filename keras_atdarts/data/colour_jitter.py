@@ -11,21 +11,15 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def jitter_colours(images, seed, batch_slice=WHOLE, *, strengths):
-    """Changes the colours of each image of a batch by random amounts.
+    """Changes the colours of each image of a `uint8` batch by random amounts.
 
     The amounts differ between images. The changes follow each other in a random
-    order, which is the same for all images of a batch.
-
-    Args:
-        images: `uint8` tensor of shape `(batch, height, width, channels)`.
-        seed: Integer tensor of shape `(2,)`; the same seed gives the same result.
-        batch_slice: The `BatchSlice` that `images` are.
-        strengths: Dict from each name in `CHANGES` to a float, the largest amount;
-            0 leaves this change out.
+    order, which is the same for all images of a batch. `strengths` has the largest
+    amount of each of the `CHANGES`; 0 leaves this change out.
 
     Returns:
-        A `float32` tensor of that shape with values from 0 to 255; `images` if all
-        strengths are 0.
+        `float32` images with values from 0 to 255; those received if all strengths
+        are 0.
 
     Reference:
         `ColorJitter` of torchvision, which the reference of DARTS uses.
