@@ -6,7 +6,6 @@ A run records which it has loaded, so that every later script finds them again.
 import contextlib
 import importlib
 import importlib.util
-import json
 import pathlib
 import sys
 import traceback
@@ -41,10 +40,10 @@ def is_import(value):
 def recorded_imports(path):
     """Returns what the run in a directory has loaded; None for nothing."""
     try:
-        text = (pathlib.Path(path) / workdir.CONFIG).read_text(encoding="utf-8")
-        return tuple(json.loads(text)["config"]["imports"]) or None
+        saved = workdir.RunDirectory(path).read_json(workdir.CONFIG)
+        return tuple(saved["config"]["imports"]) or None
     # Other kinds of runs have none, and a damaged one is refused where it is opened.
-    except (OSError, ValueError, LookupError, TypeError):
+    except (InputError, LookupError, TypeError):
         return None
 
 

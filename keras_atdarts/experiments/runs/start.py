@@ -84,14 +84,12 @@ def check_same_settings(run, config):
 
 def check_same_data(run, description):
     """Raises `InputError` where a run began with other data than described."""
-    saved = run.read_json(workdir.CONFIG)["dataset"]
-    received = json.loads(json.dumps(description))
-    if saved == received:
-        return
-    names = [name for name in received if saved.get(name) != received[name]]
+    saved = run.read_json(workdir.CONFIG)["dataset"] or {}
+    received = json.loads(json.dumps(description)) or {}
     differences = [
-        f"{name} (it began with {saved.get(name)}, received {received[name]})"
-        for name in names
+        f"{name} (it began with {saved.get(name)}, received {value})"
+        for name, value in received.items()
+        if saved.get(name) != value
     ]
     refuse_differences("run", run, "data", differences)
 
