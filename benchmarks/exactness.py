@@ -86,7 +86,7 @@ def our_results(supernet, batch):
         variables = [supernet.operation_weights, supernet.alpha_variables]
         variables = [[each.value for each in group] for group in variables]
         with tf.GradientTape() as tape:
-            loss, logits = supernet.training_loss()(batch)
+            loss, logits, _ = supernet.training_loss()(batch)
         return [logits], *tape.gradient(loss, variables)
 
     for tensors in differentiate():

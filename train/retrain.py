@@ -42,12 +42,10 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.networks.derived import build_network
-from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.evaluation import evaluate
 from keras_atdarts.operations import operation_names
-from keras_atdarts.training.accumulation import AccumulatingNetwork
 from keras_atdarts.training.callbacks import DropPathSchedule
 from keras_atdarts.training.losses import SmoothedCrossentropy
 from keras_atdarts.training.optimizers import SGD
@@ -127,10 +125,6 @@ def prepare(config, genotype, dataset, num_examples):
     )
     if config.sync_batch_norm:
         synchronize_batch_normalization(network)
-    if config.recompute:
-        recompute_cells(network)
-    if config.gradient_accumulation > 1:
-        network = AccumulatingNetwork(network, config.gradient_accumulation)
     optimizer = make_optimizer(config, steps)
     # Several devices need the optimizer's variables before `fit`.
     optimizer.build(network.trainable_variables)
@@ -183,7 +177,12 @@ def compile_network(network, optimizer, config):
         )
 
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    options = {"optimizer": optimizer, "jit_compile": config.jit}
+    options = {
+        "optimizer": optimizer,
+        "jit_compile": config.jit,
+        "recompute": config.recompute,
+        "gradient_accumulation": config.gradient_accumulation,
+    }
     if isinstance(network.output, dict):
         network.compile(
             loss={"logits": loss(), "auxiliary": loss()},

@@ -1,5 +1,7 @@
 """Constants that stand once in a graph, however often they are needed."""
 
+import threading
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,9 +18,7 @@ def constant(value, dtype=None):
         value: Number, nested list or NumPy array.
         dtype: Optional dtype; by default as `tf.constant` chooses it.
     """
-    # Replicas have devices of their own, and would ask the first one's.
-    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    if tf.executing_eagerly() or several:
+    if tf.executing_eagerly():
         return tf.constant(value, dtype)
     graph = tf.compat.v1.get_default_graph()
     # On the graph, so that they are forgotten with it.
@@ -27,6 +27,8 @@ def constant(value, dtype=None):
     known = getattr(graph, _ATTRIBUTE)
     array = np.asarray(value)
     key = (dtype and tf.as_dtype(dtype), array.dtype.str, array.shape, array.tobytes())
+    # Each replica is a thread, and has constants on its own device.
+    key = (*key, threading.get_ident())
     if key not in known:
         with tf.control_dependencies(None):
             known[key] = tf.constant(value, dtype)

@@ -12,6 +12,7 @@ from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.constants import constant
 from keras_atdarts.kernels.reference import EPSILON
 from keras_atdarts.kernels.reference import frozen_factors
+from keras_atdarts.kernels.replicas import num_replicas
 
 RATE = 0.1  # Keras would say: momentum 0.9.
 
@@ -203,3 +204,15 @@ def synchronize_batch_normalization(model):
     for layer in model._flatten_layers():
         if isinstance(layer, BatchNormalization):
             layer.synchronized = True
+
+
+def is_synchronized(model):
+    """Whether batch norms of a model ask other replicas for their batches.
+
+    Args:
+        model: A built Keras layer or model.
+    """
+    return num_replicas() > 1 and any(
+        isinstance(layer, BatchNormalization) and layer.synchronized
+        for layer in model._flatten_layers()
+    )

@@ -6,11 +6,16 @@ Reference:
 """
 
 import functools
+import json
 
 import keras
+import tensorflow as tf
 
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.kernels import Source
+from keras_atdarts.kernels.replicas import num_replicas
+from keras_atdarts.layers.batch_normalization import is_synchronized
 from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
@@ -21,9 +26,12 @@ from keras_atdarts.networks.plan import check_image_shape
 from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
-from keras_atdarts.training.stateless import Stateless
-from keras_atdarts.training.stateless import Variables
-from keras_atdarts.training.stateless import recomputed
+from keras_atdarts.training.accumulation import average_over_parts
+from keras_atdarts.training.stateless import SharedCalls
+from keras_atdarts.training.stateless import Traced
+from keras_atdarts.training.stateless import assign_moved
+from keras_atdarts.training.stateless import assigned_in_training
+from keras_atdarts.training.stateless import values_of
 
 
 def build_network(
@@ -100,20 +108,89 @@ def build_network(
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
 class DerivedNetwork(keras.Model):
-    """A derived network: a Functional model."""
+    """A derived network: a Functional model, which learns as any Keras model does.
 
-    def compile(self, *args, jit_compile=False, **kwargs):
+    Its gradients are one function of tensors, which is traced once for all replicas,
+    and so are its cells: one function for each kind.
+    """
+
+    gradient_accumulation = 1
+
+    def compile(
+        self,
+        *args,
+        jit_compile=False,
+        recompute=False,
+        gradient_accumulation=1,
+        **kwargs,
+    ):
         """Does what `keras.Model.compile` does.
 
-        XLA compiles the steps only if it is asked for (`jit_compile=True`): networks
-        of many cells take it minutes, and on CPUs its depthwise convolutions are
-        very slow.
+        Args:
+            *args: Of `keras.Model.compile`.
+            jit_compile: Boolean, whether XLA compiles the cells: one function for
+                each kind of cell, and one for its gradients. On CPUs its depthwise
+                convolutions are very slow.
+            recompute: Boolean, whether the backward pass computes the activations of
+                each cell anew, which takes less memory and more time.
+            gradient_accumulation: Integer, the equal parts in which each batch is
+                worked off, see `Supernet.compile`.
+            **kwargs: Of `keras.Model.compile`.
         """
-        super().compile(*args, jit_compile=jit_compile, **kwargs)
+        super().compile(*args, jit_compile=False, **kwargs)
+        self.gradient_accumulation = gradient_accumulation
+        self.calls = SharedCalls(recompute, jit_compile)
+        for layer in self.layers:
+            if isinstance(layer, DerivedCell):
+                layer.calls = self.calls
+        self._traced_gradients = Traced(self._gradients)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
+
+    def train_step(self, data):
+        weights, moving = self.trainable_variables, assigned_in_training(self)
+        gradients = self._traced_gradients
+        if is_synchronized(self):  # Its batch norms ask other replicas.
+            gradients = gradients.function
+        averages, outputs, moved = gradients(
+            data, values_of(weights), values_of(moving)
+        )
+        self.optimizer.apply(averages, weights)
+        assign_moved(moving, moved)
+        inputs, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        loss = self._compute_loss(inputs, labels, outputs, sample_weight, training=True)
+        size = tf.shape(tf.nest.flatten(inputs)[0])[0]
+        self._loss_tracker.update_state(loss * num_replicas(), sample_weight=size)
+        return self.compute_metrics(inputs, labels, outputs, sample_weight)
+
+    def _gradients(self, data, weights, state):
+        """Returns the gradients, the outputs, and what the step assigns."""
+        trained, moving = self.trainable_variables, assigned_in_training(self)
+
+        def of_part(part, state):
+            inputs, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(part)
+            values = [tf.identity(weight) for weight in weights]
+            mapping = zip([*trained, *moving], [*values, *state], strict=True)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(values)
+                with keras.StatelessScope(state_mapping=mapping) as scope:
+                    outputs = self(inputs, training=True)
+                    loss = self._compute_loss(
+                        inputs, labels, outputs, sample_weight, training=True
+                    )
+                    loss = self.optimizer.scale_loss(loss)
+            moved = [scope.get_current_value(variable) for variable in moving]
+            return tape.gradient(loss, values), outputs, moved
+
+        outputs = tf.nest.map_structure(
+            lambda output: tf.TensorSpec(output.shape, self.variable_dtype),
+            self.output,
+        )
+        return average_over_parts(
+            of_part, data, self.gradient_accumulation, weights, outputs, state
+        )
 
 
 def without_auxiliary_head(network):
@@ -146,26 +223,29 @@ STEMS = {"cifar": cifar_stem, "imagenet": imagenet_stem}
 class DerivedCell(keras.Model):
     """A cell of the derived network: a Functional model.
 
-    Its attribute `recompute`, `False` at first, says whether in training the
-    backward pass computes its activations anew; it is not saved.
+    Its attribute `calls`, `None` at first, is what calls it in training; a compiled
+    `DerivedNetwork` sets it, and it is not saved.
     """
 
-    recompute = False
+    calls = None
 
     def call(self, inputs, training=None, mask=None):
         run = functools.partial(super().call, training=training)
-        if self.recompute and training:
-            variables = Variables([self])
-            cell = Stateless(variables, lambda *states: run(list(states)))
-            return recomputed(cell, variables, *inputs)
-        return run(inputs)
+        if not training or self.calls is None:
+            return run(inputs)
+        backend = Source(inputs[0], training=True).backend
+        shapes = tuple(tuple(x.shape) for x in inputs)
+        return self.calls(
+            (self.kind, shapes, type(backend)),
+            [self],
+            lambda *states: run(list(states)),
+            *inputs,
+        )
 
-
-def recompute_cells(network):
-    """Lets the cells of a network compute their activations anew, see `DerivedCell`."""
-    for layer in network.layers:
-        if isinstance(layer, DerivedCell):
-            layer.recompute = True
+    @functools.cached_property
+    def kind(self):
+        """Text that says all of the cell but its name and its variables."""
+        return json.dumps({**self.get_config(), "name": None}, default=str)
 
 
 def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):

@@ -148,21 +148,20 @@ class SecondOrder(Architect):
 def exact_product(loss, batch, weights, vector, epsilon):
     """Returns `(d/dalpha d/dw L) . vector` by differentiating twice."""
     del epsilon
-    alphas = [alpha.value for alpha in loss.alphas]
+    return loss.average(slopes_along, batch, loss.alphas, weights, vector)[0]
 
-    def product(part):
-        values = [tf.identity(weight) for weight in weights]
-        with tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch(alphas)
-            with tf.GradientTape(watch_accessed_variables=False) as inner:
-                inner.watch(values)
-                value, logits = loss(part, values)
-            slopes = inner.gradient(value, values)
-            pairs = zip(slopes, vector, strict=True)
-            along = tf.add_n([tf.reduce_sum(x * v) for x, v in pairs])
-        return outer.gradient(along, alphas), logits
 
-    return loss.average(product, batch, alphas)[0]
+def slopes_along(loss, part, weights, alphas, statistics, *vector):
+    """Returns `grad_alpha (vector . grad_w L)`, see `SupernetLoss.average`."""
+    with tf.GradientTape(watch_accessed_variables=False) as outer:
+        outer.watch(alphas)
+        with tf.GradientTape(watch_accessed_variables=False) as inner:
+            inner.watch(weights)
+            value, logits, moved = loss(part, weights, alphas, statistics)
+        slopes = inner.gradient(value, weights)
+        pairs = zip(slopes, vector, strict=True)
+        along = tf.add_n([tf.reduce_sum(x * v) for x, v in pairs])
+    return outer.gradient(along, alphas), logits, moved
 
 
 def finite_difference_product(loss, batch, weights, vector, epsilon):

@@ -21,8 +21,9 @@ from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.alphas import SupernetAlphas
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.cell import SearchCell
-from keras_atdarts.search.cell_calls import CellCalls
+from keras_atdarts.search.cell_calls import call_cell
 from keras_atdarts.search.loss import SupernetLoss
+from keras_atdarts.training.stateless import SharedCalls
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -99,7 +100,8 @@ class Supernet(keras.Model):
         self.partial_channels = partial_channels
         self.edge_normalization = edge_normalization
         self.learns_alphas = True
-        self.call_cell = CellCalls()
+        self.calls = SharedCalls()
+        self._traced = {}
         mixed, attention = place_attention(self.operations, attention_placement)
         self.choices = CellAlphas(
             operations=mixed,
@@ -170,7 +172,9 @@ class Supernet(keras.Model):
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
             of_cell = alphas[cell.cell_type]
-            outputs = self.call_cell(cell, states, of_cell, training, kernels_learn)
+            outputs = call_cell(
+                self.calls, cell, states, of_cell, training, kernels_learn
+            )
             states = [states[1], outputs]
         return self.classifier(states[1])
 
@@ -193,8 +197,9 @@ class Supernet(keras.Model):
             loss: Loss of logits; by default the cross-entropy of integer labels.
             architect: Computes the gradients of the alphas: `FirstOrder()`, the
                 default, or `SecondOrder()`.
-            jit_compile: Boolean, whether XLA compiles the step. On CPUs its
-                depthwise convolutions are very slow.
+            jit_compile: Boolean, whether XLA compiles the cells: one function for
+                each kind of cell, and one for its gradients. On CPUs its depthwise
+                convolutions are very slow.
             recompute: Boolean, whether the backward pass computes the activations
                 of each cell anew, which takes less memory and more time.
             gradient_accumulation: Integer, the equal parts in which each batch is
@@ -220,7 +225,7 @@ class Supernet(keras.Model):
             )
         super().compile(
             optimizer=keras.optimizers.get(weight_optimizer),
-            jit_compile=jit_compile,
+            jit_compile=False,
             **kwargs,
         )
         self.alpha_optimizer = keras.optimizers.get(alpha_optimizer)
@@ -230,7 +235,8 @@ class Supernet(keras.Model):
         self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
-        self.call_cell = CellCalls(recompute)
+        self.calls = SharedCalls(recompute, jit_compile)
+        self._traced = {}
         self.gradient_accumulation = gradient_accumulation
         if self.built:  # `fit` could not create the optimizers' variables by itself.
             self.optimizer.build(self.operation_weights)
@@ -251,7 +257,8 @@ class Supernet(keras.Model):
 
     def training_loss(self):
         """Returns the `SupernetLoss`, as `compile` has set it."""
-        return SupernetLoss(self, self.loss_function, self.gradient_accumulation)
+        parts = self.gradient_accumulation
+        return SupernetLoss(self, self.loss_function, parts, self._traced)
 
     def learn_alphas(self, learning):
         """Sets whether steps teach the alphas too, as at first, or weights only.
@@ -279,6 +286,7 @@ class Supernet(keras.Model):
         gradients, logits = loss.weight_gradients(weight_batch)
         self.optimizer.apply(gradients, loss.weights)
         self._track("", weight_batch[1], logits)
+        loss.assign_statistics()
         return self.get_metrics_result()
 
     def get_metrics_result(self):
@@ -317,7 +325,7 @@ class Supernet(keras.Model):
                 "alpha_optimizer": self.alpha_optimizer,
                 "loss": self.loss_function,
                 "architect": self.architect,
-                "recompute": self.call_cell.recompute,
+                "recompute": self.calls.recompute,
                 "gradient_accumulation": self.gradient_accumulation,
             }
         )

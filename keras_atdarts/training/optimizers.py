@@ -12,7 +12,10 @@ import tensorflow as tf
 from keras import ops
 
 from keras_atdarts.kernels.constants import constant
-from keras_atdarts.kernels.replicas import sum_over_replicas
+from keras_atdarts.kernels.replicas import assign_here
+from keras_atdarts.kernels.replicas import flatten
+from keras_atdarts.kernels.replicas import sum_vector
+from keras_atdarts.kernels.replicas import unflatten
 
 
 class Optimizer(keras.optimizers.Optimizer):
@@ -42,14 +45,43 @@ class Optimizer(keras.optimizers.Optimizer):
         self.coupled_weight_decay = coupled_weight_decay
 
     def apply(self, grads, trainable_variables=None):
-        grads = sum_over_replicas(list(grads))
-        if self.clip_norm is not None:
-            grads, _ = tf.clip_by_global_norm(grads, self.clip_norm)
+        grads = list(grads)
+        variables = trainable_variables or self._trainable_variables
+        known = [index for index, each in enumerate(grads) if each is not None]
+        if known:
+            given = [grads[index] for index in known]
+            learning = [variables[index] for index in known]
+            vector = self._prepared(flatten(given), learning)
+            for index, gradient in zip(known, unflatten(vector, given), strict=True):
+                grads[index] = gradient
         super().apply(grads, trainable_variables)
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        """Keras' sum over replicas, which `apply` has already made."""
-        return grads_and_vars
+    def _prepared(self, gradient, variables):
+        """Sums over replicas, clips and decays a vector of all gradients.
+
+        In one vector, because each operation on each variable would cost by itself.
+        """
+        gradient = sum_vector(gradient)
+        if self.clip_norm is not None:
+            [gradient], _ = tf.clip_by_global_norm([gradient], self.clip_norm)
+        if not self.coupled_weight_decay:
+            return gradient
+        return self.decayed(gradient, flatten(variables))
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """Keras' step, which sums over replicas first: `apply` has done that.
+
+        Every replica updates its own copies, all by the same gradients.
+        """
+        rate = tf.convert_to_tensor(learning_rate)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, variable, rate)
+
+    def assign(self, variable, value):
+        assign_here(variable, value)
+
+    def assign_sub(self, variable, value):
+        assign_here(variable, variable - value)
 
     def load_own_variables(self, store):
         # In files of version 0.3 some kernels lack their first axis, of one edge.
@@ -98,14 +130,13 @@ class SGD(Optimizer):
             self.buffers = self.add_optimizer_variables(variables, "momentum")
 
     def update_step(self, gradient, variable, learning_rate):
-        gradient = self.decayed(gradient, variable)
         rate = ops.cast(learning_rate, gradient.dtype)
         if not self.momentum:
             self.assign_sub(variable, rate * gradient)
             return
         # The class' formula as one operation, of which a supernet needs hundreds.
         tf.raw_ops.ResourceApplyMomentum(
-            var=variable.handle,
+            var=variable.value.handle,
             accum=self._buffer(variable).value.handle,
             lr=rate,
             grad=gradient,
@@ -176,7 +207,6 @@ class Adam(Optimizer):
         )
 
     def update_step(self, gradient, variable, learning_rate):
-        gradient = self.decayed(gradient, variable)
         index = self._get_variable_index(variable)
         first, second = self.first[index], self.second[index]
         self.assign(first, self.beta_1 * first + (1 - self.beta_1) * gradient)

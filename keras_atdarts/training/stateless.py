@@ -1,7 +1,7 @@
 """What layers do in training, as functions of tensors, and what that is good for.
 
-Layers that are alike need to be traced only once. And activations need not be
-kept: the backward pass can compute them anew.
+Layers that are alike need to be traced only once, replicas too. XLA can compile such
+a function. And activations need not be kept: the backward pass can compute them anew.
 
 Reference:
     Chen, Xu, Zhang, Guestrin, Training Deep Nets with Sublinear Memory Cost, 2016,
@@ -10,6 +10,10 @@ Reference:
 
 import keras
 import tensorflow as tf
+
+from keras_atdarts.kernels.replicas import assign_here
+from keras_atdarts.kernels.replicas import average_over_replicas
+from keras_atdarts.layers.batch_normalization import is_synchronized
 
 
 class Variables:
@@ -26,15 +30,70 @@ class Variables:
 
     def values(self):
         """Returns two lists of tensors: of the trained variables, and the others."""
-        return [
-            [tf.convert_to_tensor(variable) for variable in variables]
-            for variables in (self.trained, self.others)
-        ]
+        return [values_of(self.trained), values_of(self.others)]
 
     def assign(self, values):
         """Assigns tensors to the variables that are not trained."""
         for variable, value in zip(self.others, values, strict=True):
             variable.assign(value)
+
+
+def values_of(variables):
+    """Returns the values of variables, as a list of tensors."""
+    return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def assigned_in_training(model):
+    """Returns the variables that a model's layers assign to when they are called.
+
+    Moving statistics, and the states of random numbers; not its metrics.
+    """
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return [each for each in model.non_trainable_variables if id(each) not in metrics]
+
+
+def assign_moved(variables, values):
+    """Assigns to variables what a step has computed for them; over replicas, the means.
+
+    Args:
+        variables: List of `keras.Variable`, see `assigned_in_training`.
+        values: List of tensors, of this replica.
+    """
+    pairs = list(zip(variables, values, strict=True))
+    floats = [pair for pair in pairs if pair[1].dtype.is_floating]
+    others = [pair for pair in pairs if not pair[1].dtype.is_floating]
+    means = average_over_replicas([value for _, value in floats])
+    means = zip([variable for variable, _ in floats], means, strict=True)
+    for variable, value in [*means, *others]:
+        assign_here(variable, value)
+
+
+class Traced:
+    """A function of nests of tensors that graphs call, traced once for all of them.
+
+    `tf.function` alone would trace it for each device that calls it. Here it is traced
+    outside of all devices and replicas, and computes where it is called. Eagerly it is
+    the plain function.
+
+    Args:
+        function: Function from nests of tensors to one, without side effects. It must
+            read no variables and tell other replicas nothing.
+        jit_compile: Boolean, whether XLA compiles it.
+    """
+
+    def __init__(self, function, jit_compile=False):
+        self.function = function
+        self._traced = tf.function(function, autograph=False, jit_compile=jit_compile)
+        self._by_shapes = {}
+
+    def __call__(self, *arguments):
+        if tf.executing_eagerly():
+            return self.function(*arguments)
+        specs = tf.nest.map_structure(tf.TensorSpec.from_tensor, arguments)
+        shapes = tuple((each.shape, each.dtype) for each in tf.nest.flatten(specs))
+        if shapes not in self._by_shapes:
+            self._by_shapes[shapes] = self._traced.get_concrete_function(*specs)
+        return self._by_shapes[shapes](*arguments)
 
 
 class Stateless:
@@ -46,18 +105,18 @@ class Stateless:
     Args:
         variables: `Variables` of the layers.
         function: Function from tensors to a tensor, which calls the layers.
-        traced: Boolean, whether it becomes a `tf.function`: traced once, however
-            often it is called, and a single node of the graph around it.
+        traced: Boolean, whether it is `Traced`.
+        jit_compile: Boolean, whether XLA compiles it then.
     """
 
-    def __init__(self, variables, function, traced=False):
+    def __init__(self, variables, function, traced=False, jit_compile=False):
         self.variables = variables
         self.function = function
         self.run = self._run
         self.gradient = self._gradient
         if traced:
-            self.run = tf.function(self._run, autograph=False)
-            self.gradient = tf.function(self._gradient, autograph=False)
+            self.run = Traced(self._run, jit_compile)
+            self.gradient = Traced(self._gradient, jit_compile)
 
     def _run(self, weights, state, tensors):
         """Returns the result, and the values that the other variables get."""
@@ -78,6 +137,48 @@ class Stateless:
             tape.watch([weights, tensors])
             result, _ = self._run(weights, state, tensors)
         return tape.gradient(result, [*weights, *tensors], upstream)
+
+
+class SharedCalls:
+    """Calls layers in training, those of one kind as one function.
+
+    It is traced once for all of them, for all passes through the network and for all
+    replicas. Eagerly, and where batch norms ask other replicas, layers are called as
+    they are.
+
+    Args:
+        recompute: Boolean, whether the backward pass computes the activations within
+            a call anew.
+        jit_compile: Boolean, whether XLA compiles these functions.
+    """
+
+    def __init__(self, recompute=False, jit_compile=False):
+        self.recompute = recompute
+        self.jit_compile = jit_compile
+        self._functions = {}
+
+    def __call__(self, kind, layers, function, *tensors):
+        """Returns what the function returns.
+
+        Args:
+            kind: What layers have in common for which the function does the same, but
+                for their variables; ready to be the key of a dictionary.
+            layers: List of the layers that it calls.
+            function: Function from tensors to a tensor.
+            *tensors: Its arguments.
+        """
+        traced = not (tf.executing_eagerly() or any(map(is_synchronized, layers)))
+        if not (traced or self.recompute):
+            return function(*tensors)
+        variables = Variables(layers)
+        counts = len(variables.trained), len(variables.others)
+        key = (kind, counts) if traced else id(layers[0])
+        if key not in self._functions:
+            self._functions[key] = Stateless(
+                variables, function, traced, self.jit_compile
+            )
+        call = recomputed if self.recompute else run
+        return call(self._functions[key], variables, *tensors)
 
 
 def run(stateless, variables, *tensors):

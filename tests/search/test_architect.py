@@ -50,10 +50,8 @@ class Toy:
 class ToyLoss(SupernetLoss):
     """The loss of a toy, whose batch is not shared among replicas."""
 
-    def __call__(self, batch, weights=None, kernels_learn=1.0):
-        weight = (weights or self.weights)[0]
-        alpha = tf.convert_to_tensor(self.alphas[0])
-        return self.function(batch, weight, alpha), None
+    def __call__(self, batch, weights, alphas, statistics, kernels_learn=1.0):
+        return self.function(batch, weights[0], alphas[0]), None, statistics
 
 
 def gradients_of(architect, supernet, *batches):
@@ -120,7 +118,7 @@ def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(weights)
-            loss, _ = loss_of(batch(0), weights)
+            loss, *_ = loss_of(batch(0), weights)
         stepped = [
             w - rate * (MOMENTUM * tf.convert_to_tensor(buffer) + gradient + DECAY * w)
             for w, gradient, buffer in zip(
@@ -130,7 +128,7 @@ def test_exact_is_the_derivative_of_the_virtual_step(supernet, exact):
                 strict=True,
             )
         ]
-        loss, _ = loss_of(batch(1), stepped)
+        loss, *_ = loss_of(batch(1), stepped)
     expected = outer.gradient(loss, alphas)
     assert relative_error(exact[0], expected) < 1e-12
     first = gradients_of(FirstOrder(), supernet, None, batch(1))

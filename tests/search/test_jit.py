@@ -12,7 +12,6 @@ from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.search.supernet import Supernet
-from keras_atdarts.training.accumulation import AccumulatingNetwork
 from keras_atdarts.training.optimizers import SGD
 
 
@@ -30,7 +29,7 @@ def trained(jit):
 
 def test_a_compiled_step_is_the_plain_one():
     expected, compiled = trained(False), trained(True)
-    assert compiled.jit_compile and not expected.jit_compile
+    assert compiled.calls.jit_compile and not expected.calls.jit_compile
     for one, other in zip(compiled.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
@@ -46,9 +45,7 @@ def trained_network(parts=1, **options):
     cell = CellGenotype([[("avg_pool_3x3", 0), ("skip_connect", 1)]], concat=[2])
     network = build_network(Genotype(cell, cell), (8, 8, 1), 3, filters=2, num_cells=3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if parts > 1:
-        network = AccumulatingNetwork(network, parts)
-    network.compile(SGD(0.1), loss, **options)
+    network.compile(SGD(0.1), loss, gradient_accumulation=parts, **options)
     network.fit(random_images((4, 8, 8, 1)), np.arange(4) % 3, verbose=0)
     return network
 
@@ -56,6 +53,6 @@ def trained_network(parts=1, **options):
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_derived_network_is_compiled_where_it_is_asked_for(parts):
     expected, compiled = (trained_network(parts, jit_compile=x) for x in (False, True))
-    assert compiled.jit_compile and not expected.jit_compile
+    assert compiled.calls.jit_compile and not expected.calls.jit_compile
     for one, other in zip(compiled.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

@@ -17,13 +17,12 @@ from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.kernels import machine
+from keras_atdarts.networks.derived import DerivedNetwork
 from keras_atdarts.networks.derived import build_network
-from keras_atdarts.networks.derived import recompute_cells
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.supernet import Supernet
-from keras_atdarts.training.accumulation import AccumulatingNetwork
 from keras_atdarts.training.callbacks import drop_path_layers
 from keras_atdarts.training.optimizers import SGD
 
@@ -194,13 +193,10 @@ def prepared(recompute, parts, drop_path):
     )
     for layer in drop_path_layers(network):
         layer.rate.assign(0.5)
-    if recompute:
-        recompute_cells(network)
-    if parts > 1:
-        network = AccumulatingNetwork(network, parts)
     optimizer = SGD(0.1, 0.9, clip_norm=0.05)
     optimizer.build(network.trainable_variables)
-    scripts.load("retrain.py").compile_network(network, optimizer, RetrainConfig())
+    config = RetrainConfig(recompute=recompute, gradient_accumulation=parts)
+    scripts.load("retrain.py").compile_network(network, optimizer, config)
     return network
 
 
@@ -239,20 +235,18 @@ def test_scripts_save_memory(tmp_path):
     words = [*data, *scripts.SMALL_SPACE, "--workdir", search]
     assert scripts.run("search.py", *words) == 0
     supernet = keras.saving.load_model(search / workdir.SUPERNET)
-    assert supernet.call_cell.recompute and supernet.gradient_accumulation == 2
+    assert supernet.calls.recompute and supernet.gradient_accumulation == 2
     assert supernet.optimizer.iterations == 2  # The steps of the epoch.
     words = [*data, "--genotype", search / "genotype.json", "--workdir", network]
     assert scripts.run("retrain.py", *words) == 0
     loaded = load_network(workdir.RunDirectory(network))
-    assert not isinstance(loaded, AccumulatingNetwork)
+    assert loaded.gradient_accumulation == 1  # It is no part of the network.
 
 
 def test_parts_that_cannot_be_are_refused():
     expected = "12 images of a batch into 5 equal .* one of the numbers 1, 2, 3, 4, 6"
     with pytest.raises(InputError, match=expected):
         SearchConfig(batch_size=24, devices=2, gradient_accumulation=5)
-    with pytest.raises(InputError, match="--recompute only counts with --no-jit"):
-        RetrainConfig.preset("quick", recompute=True, jit=True)
 
 
 def exhaust(self, data):
@@ -261,7 +255,7 @@ def exhaust(self, data):
 
 @pytest.mark.parametrize("script", ["search.py", "retrain.py"])
 def test_exhausted_memory_is_one_line(script, tmp_path, monkeypatch, capsys):
-    owner = Supernet if script == "search.py" else keras.Model
+    owner = Supernet if script == "search.py" else DerivedNetwork
     monkeypatch.setattr(owner, "train_step", exhaust)
     images = sample_data.write_image_folder(tmp_path / "images", (9, 8, 1))
     GENOTYPE.save(tmp_path / "genotype.json")

@@ -153,8 +153,9 @@ class TrainingConfig(Config):
         False,
         ON_OR_OFF,
         MEMORY,
-        "compile the step with XLA. On GPUs this takes minutes at the start. On CPUs "
-        "XLA's depthwise convolutions are 50 to 100 times slower",
+        "compile the cells with XLA: one function for each kind of cell. This takes "
+        "time at the start. On CPUs XLA's depthwise convolutions are 50 to 100 times "
+        "slower",
         only_with={"devices": 1},
     )
     sync_batch_norm: bool = setting(
@@ -178,8 +179,7 @@ class TrainingConfig(Config):
         MEMORY,
         "keep only the activations between cells, and compute those within a cell "
         "again for its gradients. This gives the same results and takes about a third "
-        "more time; try --gradient-accumulation first. XLA would undo it",
-        only_with={"jit": False},
+        "more time; try --gradient-accumulation first",
     )
     imports: tuple = setting(
         None,
