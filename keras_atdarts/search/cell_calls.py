@@ -31,4 +31,5 @@ def call_cell(calls, cell, inputs, alphas, training, kernels_learn):
         tf.cast(kernels_learn, cell.variable_dtype),
         *states,
         *alphas.present().values(),
+        weights_learn=tf.is_tensor(kernels_learn) or kernels_learn != 0,
     )

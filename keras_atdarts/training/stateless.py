@@ -107,11 +107,21 @@ class Stateless:
         function: Function from tensors to a tensor, which calls the layers.
         traced: Boolean, whether it is `Traced`.
         jit_compile: Boolean, whether XLA compiles it then.
+        weights_learn: Boolean, whether anybody asks for the gradients of weights.
+            TensorFlow leaves them out where nobody does; XLA computes them.
     """
 
-    def __init__(self, variables, function, traced=False, jit_compile=False):
+    def __init__(
+        self,
+        variables,
+        function,
+        traced=False,
+        jit_compile=False,
+        weights_learn=True,
+    ):
         self.variables = variables
         self.function = function
+        self.weights_learn = weights_learn
         self.run = self._run
         self.gradient = self._gradient
         if traced:
@@ -120,6 +130,8 @@ class Stateless:
 
     def _run(self, weights, state, tensors):
         """Returns the result, and the values that the other variables get."""
+        if not self.weights_learn:
+            weights = [tf.stop_gradient(weight) for weight in weights]
         variables = [*self.variables.trained, *self.variables.others]
         mapping = zip(variables, [*weights, *state], strict=True)
         with keras.StatelessScope(state_mapping=mapping) as scope:
@@ -157,7 +169,7 @@ class SharedCalls:
         self.jit_compile = jit_compile
         self._functions = {}
 
-    def __call__(self, kind, layers, function, *tensors):
+    def __call__(self, kind, layers, function, *tensors, weights_learn=True):
         """Returns what the function returns.
 
         Args:
@@ -166,16 +178,18 @@ class SharedCalls:
             layers: List of the layers that it calls.
             function: Function from tensors to a tensor.
             *tensors: Its arguments.
+            weights_learn: Boolean, see `Stateless`.
         """
         traced = not (tf.executing_eagerly() or any(map(is_synchronized, layers)))
         if not (traced or self.recompute):
             return function(*tensors)
         variables = Variables(layers)
         counts = len(variables.trained), len(variables.others)
-        key = (kind, counts) if traced else id(layers[0])
+        weights_learn = weights_learn or not self.jit_compile
+        key = (kind, counts) if traced else id(layers[0]), weights_learn
         if key not in self._functions:
             self._functions[key] = Stateless(
-                variables, function, traced, self.jit_compile
+                variables, function, traced, self.jit_compile, weights_learn
             )
         call = recomputed if self.recompute else run
         return call(self._functions[key], variables, *tensors)

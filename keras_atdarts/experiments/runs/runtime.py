@@ -1,23 +1,47 @@
 """How TensorFlow runs in a script; a library user keeps TensorFlow's own ways."""
 
 import logging
+import os
 
 import keras
 import tensorflow as tf
 
+from keras_atdarts.data.cache import cache_folder
 from keras_atdarts.kernels.machine import use_all_cores
 
 
-def prepare_runtime():
+def prepare_runtime(tf32=False, jit_cache=False):
     """Sets TensorFlow to what suits a script that trains networks of many cells.
 
     Grappler, TensorFlow's graph optimiser, takes longer to read a supernet than it
     saves in a search. Of the libraries' own messages, only errors are shown. Call it
     before TensorFlow runs anything.
+
+    Args:
+        tf32: Boolean, whether GPUs from Ampere on may round what convolutions and
+            matrix products read to TensorFloat-32, as TensorFlow does by default.
+        jit_cache: Boolean, whether what XLA compiles is kept for later processes, in
+            `jit_cache_folder()`.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    if jit_cache:
+        folder = jit_cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        # XLA reads them when it first compiles.
+        words = (
+            os.environ.get("TF_XLA_FLAGS", ""),
+            f"--tf_xla_persistent_cache_directory={folder}",
+            "--tf_xla_persistent_cache_device_types=CPU,GPU",
+        )
+        os.environ["TF_XLA_FLAGS"] = " ".join(words).strip()
     use_all_cores()
+
+
+def jit_cache_folder():
+    """Returns the folder of what XLA has compiled: nothing in it is ever needed."""
+    return cache_folder() / "xla"
 
 
 def fix_randomness(seed, deterministic):

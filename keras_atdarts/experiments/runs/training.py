@@ -102,8 +102,9 @@ class Training(Start):
         Args:
             **plan: What else must be the same on all workers, ready for JSON.
         """
-        prepare_runtime()
-        keras.config.set_dtype_policy(self.config.precision)
+        config = self.config
+        prepare_runtime(config.tf32, config.jit and config.jit_cache)
+        keras.config.set_dtype_policy(config.precision)
         self.workers = start_workers(self, **plan)
         progress = self.run.progress
         with saying_when_interrupted(progress), self.workers.together(progress):

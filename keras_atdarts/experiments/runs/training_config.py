@@ -158,6 +158,22 @@ class TrainingConfig(Config):
         "slower",
         only_with={"devices": 1},
     )
+    jit_cache: bool = setting(
+        True,
+        ON_OR_OFF,
+        MEMORY,
+        "keep what XLA compiles in ~/.cache/keras_atdarts/xla, or below "
+        "XDG_CACHE_HOME, so that the next run of the same networks starts sooner",
+        only_with={"jit": True},
+    )
+    tf32: bool = setting(
+        True,
+        ON_OR_OFF,
+        MEMORY,
+        "on GPUs from Ampere on, round what convolutions and matrix products read to "
+        "TensorFloat-32 (10 bits after the point), as TensorFlow does by default. "
+        "Off is exact and slower. Evaluation and export are always exact",
+    )
     sync_batch_norm: bool = setting(
         False,
         ON_OR_OFF,
