@@ -3,6 +3,7 @@
     python benchmarks/graph.py                       # the supernet of DARTS
     python benchmarks/graph.py --order 2 --recompute
     python benchmarks/graph.py --backend joined      # what a GPU would run
+    python benchmarks/graph.py --jit                 # the same, cells by XLA
     python benchmarks/graph.py --output graph.json
 
 The step is traced and not run. Prints how many nodes its graph has, functions that
@@ -11,7 +12,8 @@ needs is not counted:
 
 - kernels compute or move numbers; on a GPU each is a launch, or several;
 - bookkeeping is free there: constants, reshapes, reads of variables, shapes;
-- calls run a function, whose nodes count by themselves.
+- calls run a function, whose nodes count by themselves; what XLA compiles is one
+  kernel, which launches as many as XLA makes of it.
 
 TensorFlow's graph optimiser, where it runs, still removes and fuses some. Of a
 condition all branches count, of a loop one round.
@@ -79,6 +81,7 @@ def main(argv=None):
     flags.add_number(parser, "--image-size", 32, "their side in pixels")
     flags.add_number(parser, "--top", 20, "types of kernels to list")
     parser.add_argument("--recompute", action="store_true", help="to save memory")
+    parser.add_argument("--jit", action="store_true", help="XLA compiles the cells")
     workloads.add_backend_flag(parser)
     parser.add_argument("--output", metavar="FILE", help="JSON to write as well")
     arguments = parser.parse_args(argv)
@@ -106,7 +109,9 @@ def trace_step(arguments):
         The `FunctionDef`, and a dict of others by name.
     """
     size = arguments.image_size
-    supernet = workloads.make_supernet(arguments, size, recompute=arguments.recompute)
+    supernet = workloads.make_supernet(
+        arguments, size, recompute=arguments.recompute, jit_compile=arguments.jit
+    )
     images = tf.TensorSpec((arguments.batch_size, size, size, 3))
     batch = (images, tf.TensorSpec(images.shape[:1], tf.int32))
     step = tf.function(supernet.train_step).get_concrete_function((batch, batch))
@@ -128,6 +133,8 @@ def stored_nodes(function, library):
     while waiting:
         for node in live_nodes(waiting.pop()):
             count[describe(node)] += 1
+            if is_compiled(node):
+                continue
             new = set(called_functions(node)) - seen
             seen |= new
             waiting += [library[name] for name in sorted(new)]
@@ -153,6 +160,8 @@ def executed_nodes(function, library):
         total = collections.Counter()
         for node in live_nodes(function):
             total[describe(node)] += 1
+            if is_compiled(node):
+                continue
             for name in called_functions(node):
                 total += count_named(name)
         return total
@@ -176,11 +185,18 @@ def live_nodes(function):
 
 def describe(node):
     """Returns the kind and the type of a node."""
+    if is_compiled(node):
+        return "kernel", "of XLA"
     if node.op in CALLS:
         return "call", node.op
     if node.op in BOOKKEEPING or node.attr["T"].type in SHAPE_TYPES:
         return "bookkeeping", node.op
     return "kernel", node.op
+
+
+def is_compiled(node):
+    """Whether XLA makes one executable of a call."""
+    return node.op in CALLS and node.attr["_XlaMustCompile"].b
 
 
 def called_functions(node):

@@ -95,6 +95,26 @@ def take_steps(num_devices, order):
     return steps
 
 
+def test_replicas_share_what_is_traced_and_send_few_messages():
+    in_a_process_of_its_own("check_graph()")
+
+
+def check_graph():
+    """The gradients are one function; gradients and statistics are one message each."""
+    strategy = machine.make_strategy(2)
+    with strategy.scope():
+        supernet = Supernet(3, 4, 3, ("none", "sep_conv_3x3"), num_nodes=1)
+        supernet.build((None, 8, 8, 1))
+        supernet.compile(SGD(0.1), SGD(0.1))
+    batch = tf.TensorSpec((2, 8, 8, 1)), tf.TensorSpec((2,), tf.int32)
+    step = tf.function(lambda data: strategy.run(supernet.train_step, args=(data,)))
+    nodes = step.get_concrete_function((batch, batch)).graph.get_operations()
+    called = [node.get_attr("f").name for node in nodes if "Call" in node.type]
+    assert len(called) == 4 and len(set(called)) == 2
+    sent = [node for node in nodes if node.type.startswith("CollectiveReduce")]
+    assert len(sent) == 2 * 3  # Of each: the alphas, the weights, the statistics.
+
+
 def compared_values(variable):
     """Not of moving variances: they are unbiased by the pixels of one device."""
     is_statistic = variable.path.endswith("moving_statistics")
