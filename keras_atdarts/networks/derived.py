@@ -110,8 +110,8 @@ def build_network(
 class DerivedNetwork(keras.Model):
     """A derived network: a Functional model, which learns as any Keras model does.
 
-    Its gradients are one function of tensors, which is traced once for all replicas,
-    and so are its cells: one function for each kind.
+    Its cells are one function for each kind, and its gradients are one function for
+    all replicas; each is traced once.
     """
 
     gradient_accumulation = 1
@@ -152,7 +152,8 @@ class DerivedNetwork(keras.Model):
     def train_step(self, data):
         weights, moving = self.trainable_variables, assigned_in_training(self)
         gradients = self._traced_gradients
-        if is_synchronized(self):  # Its batch norms ask other replicas.
+        # One replica need not share it; synchronized ones talk to each other within.
+        if num_replicas() == 1 or is_synchronized(self):
             gradients = gradients.function
         averages, outputs, moved = gradients(
             data, values_of(weights), values_of(moving)

@@ -118,7 +118,7 @@ class SupernetLoss:
     def average(self, function, batch, like, weights=None, tensors=()):
         """Returns the means of what a function returns for the parts of a batch.
 
-        It is traced once, whatever replica calls it.
+        Several replicas call one function, which is traced once.
 
         Args:
             function: Function of this loss, a part of the batch, the weights, the
@@ -139,7 +139,8 @@ class SupernetLoss:
                 functools.partial(self._average, function, like)
             )
         call = self._traced[function]
-        if is_synchronized(self.supernet):  # Its passes are messages to replicas.
+        # One replica need not share it; synchronized ones talk to each other within.
+        if num_replicas() == 1 or is_synchronized(self.supernet):
             call = call.function
         found, logits, moved = call(
             batch,
