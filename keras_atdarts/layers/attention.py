@@ -97,7 +97,10 @@ class ChannelGate(Gate):
     def call(self, tensors, training=None):
         average = tf.stack([mean_over_pixels(x) for x in tensors])
         maximum = tf.stack([tf.reduce_max(x, axis=[1, 2]) for x in tensors])
-        gates = tf.sigmoid(self._mlp(average) + self._mlp(maximum))
+        # As one batch: half the products, and Grappler returns wrong outputs for
+        # products that share a kernel within a loop.
+        of_both = self._mlp(tf.concat([average, maximum], axis=1))
+        gates = tf.sigmoid(tf.add_n(tf.split(of_both, 2, axis=1)))
         return tf.unstack(gates[:, :, tf.newaxis, tf.newaxis, :], self.num_gates)
 
     def _mlp(self, pooled):
