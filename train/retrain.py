@@ -49,8 +49,8 @@ from keras_atdarts.operations import operation_names
 from keras_atdarts.training.callbacks import DropPathSchedule
 from keras_atdarts.training.losses import SmoothedCrossentropy
 from keras_atdarts.training.optimizers import SGD
-from keras_atdarts.training.optimizers import EpochCosineDecay
-from keras_atdarts.training.optimizers import EpochExponentialDecay
+from keras_atdarts.training.schedules import EpochCosineDecay
+from keras_atdarts.training.schedules import EpochExponentialDecay
 
 
 def main(argv=None):

@@ -62,7 +62,7 @@ from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.callbacks import AlphaWarmUp
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
-from keras_atdarts.training.optimizers import EpochCosineDecay
+from keras_atdarts.training.schedules import EpochCosineDecay
 
 
 def main(argv=None):

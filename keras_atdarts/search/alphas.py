@@ -13,6 +13,8 @@ from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.search.mixing_weights import cell_edges
+from keras_atdarts.search.mixing_weights import edge_weights
+from keras_atdarts.search.samplers import Softmax
 
 DEVIATION = 1e-3  # Of the initial values.
 
@@ -23,17 +25,19 @@ class Choices:
     Args:
         names: Tuple of strings, the columns.
         values: Tensor `(num_edges, len(names))`, edges as in `cell_edges`.
+        sampler: Optional `Sampler`, by which they become weights; by default softmax.
 
     Example:
 
     >>> operations = Choices(("none", "skip_connect"), values)
     >>> operations["skip_connect"]  # (num_edges,)
-    >>> operations.weights["skip_connect"]  # The same, softmaxed.
+    >>> operations.weights["skip_connect"]  # Its weights, (num_edges,)
     """
 
-    def __init__(self, names, values):
+    def __init__(self, names, values, sampler=None):
         self.names = names
         self.values = tf.convert_to_tensor(values)
+        self.sampler = sampler or Softmax()
 
     def __getitem__(self, name):
         if name not in self.names:
@@ -45,52 +49,103 @@ class Choices:
 
     @property
     def weights(self):
-        """The softmaxed alphas, as `Choices`."""
-        return Choices(self.names, tf.nn.softmax(self.values, axis=-1))
+        """The weights of the choices where nothing is drawn, as `Choices`."""
+        return Choices(self.names, self.sampler.mean(self.values), self.sampler)
+
+
+class MixingWeights:
+    """The mixing weights of all cells; a plain object, which Keras does not cast.
+
+    Args:
+        of_cells: `{cell type: CellAlphas of tensors}`.
+    """
+
+    def __init__(self, of_cells):
+        self.of_cells = of_cells
+
+    def __getitem__(self, cell_type):
+        return self.of_cells[cell_type]
 
 
 class SupernetAlphas:
-    """The variables of all alphas of a supernet.
+    """The variables of all alphas of a supernet, and the weights they stand for.
 
     Args:
         choices: `CellAlphas` of tuples of names: what each kind chooses from.
         num_nodes: Integer.
+        sampler: `Sampler`.
         add_weight: Function that makes a variable, as that of `keras.layers.Layer`.
 
     Attributes:
         variables: List of all variables, those of one kind before the next.
     """
 
-    def __init__(self, choices, num_nodes, add_weight):
+    def __init__(self, choices, num_nodes, sampler, add_weight):
         self.choices = choices
+        self.num_nodes = num_nodes
+        self.sampler = sampler
         self.edges = cell_edges(num_nodes)
-        self.variables = []
-        by_kind = {}
-        for kind, names in choices.present().items():
-            by_kind[kind] = {}
-            for cell_type in CELL_TYPES:
-                by_kind[kind][cell_type] = add_weight(
-                    name=f"{cell_type}_{kind}_alphas",
-                    shape=(len(self.edges), len(names)),
-                    initializer=keras.initializers.RandomNormal(stddev=DEVIATION),
-                    autocast=False,
-                )
-            self.variables += by_kind[kind].values()
-        self._of_cells = {
-            cell_type: CellAlphas(
-                **{kind: by_kind[kind][cell_type] for kind in by_kind}
+        self._places = [
+            (kind, cell_type) for kind in choices.present() for cell_type in CELL_TYPES
+        ]
+        self.variables = [
+            add_weight(
+                name=f"{cell_type}_{kind}_alphas",
+                shape=(len(self.edges), len(getattr(choices, kind))),
+                initializer=keras.initializers.RandomNormal(stddev=DEVIATION),
+                autocast=False,
             )
-            for cell_type in CELL_TYPES
-        }
+            for kind, cell_type in self._places
+        ]
 
-    def tensors(self):
-        """Returns `{cell type: CellAlphas of tensors}`."""
-        return self._map(lambda kind, variable: tf.convert_to_tensor(variable))
+    def weights(self, values=None, draw=None):
+        """Returns the mixing weights, a list of tensors like `variables`.
+
+        Args:
+            values: Optional list of tensors to stand for the variables.
+            draw: Optional `Draw`, for weights of a batch; by default the mean ones.
+        """
+        values = [tf.convert_to_tensor(x) for x in values or self.variables]
+        return [
+            self._weights(kind, x, draw and fold_in(draw, index))
+            for index, ((kind, _), x) in enumerate(
+                zip(self._places, values, strict=True)
+            )
+        ]
+
+    def _weights(self, kind, alphas, draw):
+        if kind == "edges":
+            return edge_weights(alphas, self.num_nodes)
+        if draw is None:
+            return self.sampler.mean(alphas)
+        return self.sampler.sample(alphas, draw)
+
+    def perturbed(self, weights, perturbation, draw):
+        """Returns mixing weights, those of the edges aside, after a perturbation.
+
+        Args:
+            weights: List of tensors, as of `weights`.
+            perturbation: Function of a tensor and a `Draw`.
+            draw: `Draw`.
+        """
+        draw = fold_in(draw, len(weights))  # Other numbers than those of the sampler.
+        return [
+            x if kind == "edges" else perturbation(x, fold_in(draw, index))
+            for index, ((kind, _), x) in enumerate(
+                zip(self._places, weights, strict=True)
+            )
+        ]
+
+    def by_cell(self, weights):
+        """Returns the `MixingWeights` of a list of tensors, as of `weights`."""
+        return MixingWeights(self._by_cell(weights))
 
     def named(self):
         """Returns `{cell type: CellAlphas of Choices}`, as regularizers take them."""
         return self._map(
-            lambda kind, variable: Choices(getattr(self.choices, kind), variable)
+            lambda kind, variable: Choices(
+                getattr(self.choices, kind), variable, self.sampler
+            )
         )
 
     def labelled(self):
@@ -106,9 +161,17 @@ class SupernetAlphas:
         return dict(zip(self.edges, rows, strict=True))
 
     def _map(self, function):
-        return {
-            cell_type: CellAlphas(
-                **{kind: function(kind, x) for kind, x in of_cell.present().items()}
-            )
-            for cell_type, of_cell in self._of_cells.items()
-        }
+        pairs = zip(self._places, self.variables, strict=True)
+        return self._by_cell([function(kind, x) for (kind, _), x in pairs])
+
+    def _by_cell(self, values):
+        found = {cell_type: {} for cell_type in CELL_TYPES}
+        for (kind, cell_type), value in zip(self._places, values, strict=True):
+            found[cell_type][kind] = value
+        return {cell_type: CellAlphas(**each) for cell_type, each in found.items()}
+
+
+def fold_in(draw, number):
+    """Returns a `Draw` of other random numbers."""
+    seed = tf.random.experimental.stateless_fold_in(draw.seed, number)
+    return draw._replace(seed=seed)

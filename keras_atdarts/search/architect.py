@@ -148,20 +148,21 @@ class SecondOrder(Architect):
 def exact_product(loss, batch, weights, vector, epsilon):
     """Returns `(d/dalpha d/dw L) . vector` by differentiating twice."""
     del epsilon
-    return loss.average(slopes_along, batch, loss.alphas, weights, vector)[0]
+    found, _ = loss.average(slopes_along, batch, loss.alphas, weights, vector)
+    return loss.of_alphas(found)
 
 
-def slopes_along(loss, part, weights, alphas, statistics, *vector):
-    """Returns `grad_alpha (vector . grad_w L)`, see `SupernetLoss.average`."""
+def slopes_along(loss, part, weights, mixing, statistics, *vector):
+    """Returns the gradients of the mixing weights of `vector . grad_w L`."""
     with tf.GradientTape(watch_accessed_variables=False) as outer:
-        outer.watch(alphas)
+        outer.watch(mixing)
         with tf.GradientTape(watch_accessed_variables=False) as inner:
             inner.watch(weights)
-            value, logits, moved = loss(part, weights, alphas, statistics)
+            value, logits, moved = loss(part, weights, mixing, statistics)
         slopes = inner.gradient(value, weights)
         pairs = zip(slopes, vector, strict=True)
         along = tf.add_n([tf.reduce_sum(x * v) for x, v in pairs])
-    return outer.gradient(along, alphas), logits, moved
+    return outer.gradient(along, mixing), logits, moved
 
 
 def finite_difference_product(loss, batch, weights, vector, epsilon):

@@ -16,8 +16,8 @@ from keras_atdarts.layers.edge_layer import strided_shape
 from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.search.mixed_attention import MixedAttention
 from keras_atdarts.search.mixed_operation import MixedOperation
+from keras_atdarts.search.mixing_weights import by_node
 from keras_atdarts.search.mixing_weights import cell_edges
-from keras_atdarts.search.mixing_weights import edge_weights
 from keras_atdarts.search.mixing_weights import weights_by_source
 from keras_atdarts.search.partial_channels import check_partial_channels
 from keras_atdarts.search.partial_channels import halve
@@ -43,8 +43,9 @@ class SearchCell(keras.layers.Layer):
 
     Call arguments:
         inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
-        alphas: `CellAlphas` of the cell's type: tensors `(num_edges, num_choices)`,
-            edges as in `cell_edges`, choices as in `operations` and `attention`.
+        weights: `CellAlphas` of mixing weights, such as the softmax of the alphas:
+            tensors `(num_edges, num_choices)`, edges as in `cell_edges`, choices as in
+            `operations` and `attention`.
         training: Boolean, as for batch norm.
         kernels_learn: Float or scalar tensor, 0 where nobody asks for the gradients
             of convolutions' kernels, see `kernels.choose_backend`.
@@ -56,8 +57,8 @@ class SearchCell(keras.layers.Layer):
 
     >>> cell = SearchCell(16, ("none", "skip_connect", "sep_conv_3x3"))
     >>> cell.build([(None, 32, 32, 48)] * 2)
-    >>> alphas = CellAlphas(operations=tf.zeros((14, 3)))
-    >>> cell([stem, stem], alphas=alphas).shape
+    >>> weights = CellAlphas(operations=tf.fill((14, 3), 1 / 3))
+    >>> cell([stem, stem], weights=weights).shape
     TensorShape([2, 32, 32, 64])
 
     Reference:
@@ -149,9 +150,9 @@ class SearchCell(keras.layers.Layer):
         parts = (*parts, self.partial_channels)
         return self.reduction, self.compute_dtype, shapes, *parts
 
-    def call(self, inputs, alphas, training=None, kernels_learn=1.0):
+    def call(self, inputs, weights, training=None, kernels_learn=1.0):
         states = self.prepare(inputs, training, kernels_learn)
-        return self.connect(states, alphas, training, kernels_learn)
+        return self.connect(states, weights, training, kernels_learn)
 
     def prepare(self, inputs, training=None, kernels_learn=1.0):
         """Returns the cell's inputs, brought to its size and filters."""
@@ -161,26 +162,26 @@ class SearchCell(keras.layers.Layer):
             states.append(source.backend.sum(layer.terms(source)))
         return states
 
-    def connect(self, states, alphas, training=None, kernels_learn=1.0):
+    def connect(self, states, weights, training=None, kernels_learn=1.0):
         """Returns the cell's output, given what `prepare` returns.
 
         Each node is the sum, over the edges that enter it, of the mixture on the
         edge; the output is all nodes side by side.
         """
-        of_edges = alphas.edges
+        of_edges = weights.edges
         if of_edges is not None:
-            of_edges = edge_weights(of_edges, self.num_nodes)
+            of_edges = by_node(of_edges, self.num_nodes)
         backend = Source(states[0], training, kernels_learn).backend
         nodes = [Node(NUM_INPUTS + node, backend) for node in range(self.num_nodes)]
         states, rests = list(states), []
-        weights = self._weights(alphas, of_edges)
+        by_source = self._by_source(weights)
         for source, mixed_operation in enumerate(self.mixed_operations):
             x = states[source]
             if self.partial_channels > 1:
                 x, rest = split_channels(x, self.partial_channels)
                 rests.append(rest if mixed_operation.strides == 1 else halve(rest))
             x = Source(x, training, kernels_learn)
-            of_operations, of_attention = (each[source] for each in weights)
+            of_operations, of_attention = (each[source] for each in by_source)
             mixtures = mixed_operation.terms(x, of_operations)
             if self.attention:
                 mixed_attention = self.mixed_attentions[source]
@@ -193,18 +194,16 @@ class SearchCell(keras.layers.Layer):
                 states.append(self._value(nodes[node], rests, of_node))
         return tf.concat(states[NUM_INPUTS:], axis=-1)
 
-    def _weights(self, alphas, of_edges):
+    def _by_source(self, weights):
         """Returns the weights of operations and of attention, source by source.
 
         Those of the edges multiply the last that is done on an edge.
         """
-        if not self.attention:
-            weights = weights_by_source(alphas.operations, self.num_nodes, of_edges)
-            return weights, [None] * len(weights)
-        return (
-            weights_by_source(alphas.operations, self.num_nodes),
-            weights_by_source(alphas.attention, self.num_nodes, of_edges),
-        )
+        kinds = [weights.operations, *([weights.attention] if self.attention else [])]
+        if weights.edges is not None:
+            kinds[-1] *= weights.edges
+        by_source = [weights_by_source(each, self.num_nodes) for each in kinds]
+        return by_source if self.attention else [*by_source, [None] * len(by_source[0])]
 
     def _value(self, node, rests, of_edges):
         """Returns a node's value: of partial channels, with what went past them."""

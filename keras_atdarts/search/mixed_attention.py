@@ -31,8 +31,8 @@ class MixedAttention(Mixture):
     Call arguments:
         tensors: List of `num_edges` tensors `(batch, height, width, filters)`, the
             mixtures of a `MixedOperation`.
-        weights: Tensor `(num_edges, 1 + num_attention)`, the softmaxed alphas, those
-            of the identity first.
+        weights: Tensor `(num_edges, 1 + num_attention)`, of a sampler, that of the
+            identity first.
         training: Boolean, as for batch norm.
 
     Output shape:

@@ -63,6 +63,8 @@ class MixedOperation(Mixture):
 
         sum over operations o of  exp(alpha_o) / (sum over o' of exp(alpha_o')) o(x)
 
+    or, with another of `search.samplers`, the sum with its weights.
+
     DARTS mixes edge by edge. The edges that leave a node read the same tensor, so
     they are computed together here and share what does not depend on their weights;
     with `num_edges=1` this is the mixed operation of the paper. The weight of an
@@ -76,7 +78,7 @@ class MixedOperation(Mixture):
 
     Call arguments:
         inputs: Tensor `(batch, height, width, filters)`.
-        weights: Tensor `(num_edges, num_operations)`, the softmaxed alphas.
+        weights: Tensor `(num_edges, num_operations)`, of a sampler.
         training: Boolean, as for batch norm.
 
     Input shape:
@@ -115,7 +117,7 @@ class MixedOperation(Mixture):
         terms = [
             candidate.terms(source, of_candidate)
             for candidate, of_candidate in zip(self.candidates, columns, strict=True)
-            if not candidate.is_zero  # Its weight counts in the softmax only.
+            if not candidate.is_zero  # Others weigh less by its weight.
         ]
         return by_edge(terms)
 

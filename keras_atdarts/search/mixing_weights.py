@@ -1,4 +1,4 @@
-"""The weights that choices are mixed by: softmaxed alphas, sorted by source.
+"""The weights that choices are mixed by, and the edges that they belong to.
 
 Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055,
@@ -34,30 +34,31 @@ def edge_weights(betas, num_nodes):
         num_nodes: Integer.
 
     Returns:
-        List of a tensor `(num_entering_edges, 1)` for each node.
+        Tensor `(num_edges, 1)`.
 
     Reference:
         Xu et al., PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737,
         section 3.3
     """
-    entering = [NUM_INPUTS + node for node in range(num_nodes)]
-    return [tf.nn.softmax(each, axis=0) for each in tf.split(betas, entering)]
+    parts = by_node(betas, num_nodes)
+    return tf.concat([tf.nn.softmax(each, axis=0) for each in parts], axis=0)
 
 
-def weights_by_source(alphas, num_nodes, of_edges=None):
+def by_node(of_edges, num_nodes):
+    """Returns a tensor `(num_edges, ...)` in parts: the edges that enter each node."""
+    return tf.split(of_edges, [NUM_INPUTS + node for node in range(num_nodes)])
+
+
+def weights_by_source(weights, num_nodes):
     """Returns the weights of all choices on the edges that leave each source.
 
     Args:
-        alphas: Tensor `(num_edges, num_choices)`, edges as in `cell_edges`.
+        weights: Tensor `(num_edges, num_choices)`, edges as in `cell_edges`.
         num_nodes: Integer.
-        of_edges: Optional list from `edge_weights`, which multiplies the weights.
 
     Returns:
         List of a tensor `(num_leaving_edges, num_choices)` for each source.
     """
-    weights = tf.nn.softmax(alphas, axis=-1)
-    if of_edges is not None:
-        weights *= tf.concat(of_edges, axis=0)
     # One product and one split, where slices would have long gradients.
     sources = [source for _, source in cell_edges(num_nodes)]
     order = np.argsort(sources, kind="stable")

@@ -7,6 +7,7 @@ Reference:
 import math
 
 import keras
+import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CellAlphas
@@ -23,6 +24,8 @@ from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.cell_calls import call_cell
 from keras_atdarts.search.loss import SupernetLoss
+from keras_atdarts.search.samplers import Draw
+from keras_atdarts.search.samplers import get_sampler
 from keras_atdarts.training.stateless import SharedCalls
 
 
@@ -49,10 +52,14 @@ class Supernet(keras.Model):
         edge_normalization: Boolean, whether the edges that enter a node are
             weighted by a softmax as well, of alphas of their own: the betas. Where
             partial channels make the alphas waver, it makes the edges stable.
+        sampler: How alphas become mixing weights: one of `search.samplers`, or its
+            name, `"softmax"`, `"sigmoid"`, `"gumbel_softmax"` or `"dirichlet"`.
 
     Call arguments:
         inputs: Normalised images `(batch, height, width, channels)`.
         training: Boolean, as for batch norm.
+        mixing: Optional `MixingWeights`; by default those of the alphas, of which
+            nothing is drawn.
 
     Input shape:
         `(batch, height, width, channels)`, at least 4 pixels a side.
@@ -84,6 +91,7 @@ class Supernet(keras.Model):
         attention_placement="among_operations",
         partial_channels=1,
         edge_normalization=False,
+        sampler="softmax",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -99,6 +107,7 @@ class Supernet(keras.Model):
         self.attention_placement = attention_placement
         self.partial_channels = partial_channels
         self.edge_normalization = edge_normalization
+        self.sampler = get_sampler(sampler)
         self.learns_alphas = True
         self.calls = SharedCalls()
         self._traced = {}
@@ -144,7 +153,9 @@ class Supernet(keras.Model):
             cell.build(shapes)
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build(shapes[1])
-        self.alphas = SupernetAlphas(self.choices, self.num_nodes, self.add_weight)
+        self.alphas = SupernetAlphas(
+            self.choices, self.num_nodes, self.sampler, self.add_weight
+        )
 
     @property
     def operation_weights(self):
@@ -167,11 +178,12 @@ class Supernet(keras.Model):
         """
         return self.alphas.labelled()
 
-    def call(self, inputs, training=None, kernels_learn=1.0):
-        alphas = self.alphas.tensors()
+    def call(self, inputs, training=None, mixing=None, kernels_learn=1.0):
+        if mixing is None:
+            mixing = self.alphas.by_cell(self.alphas.weights())
         states = [self.stem(inputs, training=training)] * 2
         for cell in self.cells:
-            of_cell = alphas[cell.cell_type]
+            of_cell = mixing[cell.cell_type]
             outputs = call_cell(
                 self.calls, cell, states, of_cell, training, kernels_learn
             )
@@ -187,6 +199,8 @@ class Supernet(keras.Model):
         jit_compile=False,
         recompute=False,
         gradient_accumulation=1,
+        perturbation=None,
+        seed=0,
         **kwargs,
     ):
         """Sets how the supernet learns.
@@ -205,6 +219,9 @@ class Supernet(keras.Model):
             gradient_accumulation: Integer, the equal parts in which each batch is
                 worked off, one after the other; their gradients are averaged.
                 Batch norms see one part at a time.
+            perturbation: Optional, of the mixing weights in the step of the weights,
+                see `search.perturbation`.
+            seed: Integer, of random mixing weights and perturbations.
             **kwargs: `run_eagerly` or `steps_per_execution`, as of
                 `keras.Model.compile`. Loss and accuracy are always measured.
 
@@ -238,6 +255,8 @@ class Supernet(keras.Model):
         self.calls = SharedCalls(recompute, jit_compile)
         self._traced = {}
         self.gradient_accumulation = gradient_accumulation
+        self.perturbation = perturbation
+        self.seed = seed
         if self.built:  # `fit` could not create the optimizers' variables by itself.
             self.optimizer.build(self.operation_weights)
             self.alpha_optimizer.build(self.alpha_variables)
@@ -257,8 +276,22 @@ class Supernet(keras.Model):
 
     def training_loss(self):
         """Returns the `SupernetLoss`, as `compile` has set it."""
-        parts = self.gradient_accumulation
-        return SupernetLoss(self, self.loss_function, parts, self._traced)
+        return SupernetLoss(
+            self,
+            self.loss_function,
+            self.gradient_accumulation,
+            self._traced,
+            self._draws(),
+            self.perturbation,
+        )
+
+    def _draws(self):
+        """Returns a `Draw` for learning alphas, and for weights, if any is random."""
+        if not self.sampler.is_random and self.perturbation is None:
+            return None, None
+        step = tf.cast(self.optimizer.iterations, tf.int64)
+        seeds = [tf.stack([self.seed, 2 * step + of_pass]) for of_pass in (0, 1)]
+        return [Draw(seed, step) for seed in seeds]
 
     def learn_alphas(self, learning):
         """Sets whether steps teach the alphas too, as at first, or weights only.
@@ -316,6 +349,7 @@ class Supernet(keras.Model):
             "attention_placement": self.attention_placement,
             "partial_channels": self.partial_channels,
             "edge_normalization": self.edge_normalization,
+            "sampler": keras.saving.serialize_keras_object(self.sampler),
         }
 
     def get_compile_config(self):
@@ -327,6 +361,8 @@ class Supernet(keras.Model):
                 "architect": self.architect,
                 "recompute": self.calls.recompute,
                 "gradient_accumulation": self.gradient_accumulation,
+                "perturbation": self.perturbation,
+                "seed": self.seed,
             }
         )
 

@@ -229,7 +229,7 @@ def gradients_of_cell(cell, states, alphas, kernels_learn=1.0):
         with tf.GradientTape() as tape:
             tape.watch([given, states])
             result = cell(
-                states, alphas=alphas, training=True, kernels_learn=kernels_learn
+                states, weights=alphas, training=True, kernels_learn=kernels_learn
             )
             loss = tf.reduce_sum(tf.sin(result))
         sources = [*given, *states, *weights]

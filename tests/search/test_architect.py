@@ -33,10 +33,13 @@ class Toy:
         self.num_classes, self.variable_dtype = 1, "float64"
         self.non_trainable_variables = self.metrics_variables = ()
         self.alpha_variables = [keras.Variable(alpha, dtype="float64")]
-        self.alphas = mock.Mock(named=dict)
+        self.alphas = mock.Mock(named=dict, weights=self.mixing)
         self.operation_weights = [keras.Variable(weight, dtype="float64")]
         self.optimizer = optimizer
         optimizer.build(self.operation_weights)
+
+    def mixing(self, values=None, draw=None):
+        return [tf.identity(x) for x in values or self.alpha_variables]
 
     def training_loss(self):
         return ToyLoss(self, self.loss)
@@ -50,8 +53,8 @@ class Toy:
 class ToyLoss(SupernetLoss):
     """The loss of a toy, whose batch is not shared among replicas."""
 
-    def __call__(self, batch, weights, alphas, statistics, kernels_learn=1.0):
-        return self.function(batch, weights[0], alphas[0]), None, statistics
+    def __call__(self, batch, weights, mixing, statistics, kernels_learn=1.0):
+        return self.function(batch, weights[0], mixing[0]), None, statistics
 
 
 def gradients_of(architect, supernet, *batches):

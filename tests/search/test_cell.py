@@ -16,6 +16,7 @@ from keras_atdarts.search.mixed_attention import MixedAttention
 from keras_atdarts.search.mixed_operation import MixedOperation
 from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.mixing_weights import weights_by_source
+from keras_atdarts.search.samplers import Softmax
 
 OPERATIONS = SEARCH_SPACES["at_darts"]
 NUM_EDGES = 14
@@ -68,7 +69,7 @@ def test_mixing_weights_are_the_softmax_of_the_edge():
     alphas = random_images((NUM_EDGES, len(OPERATIONS)))
     exponents = np.exp(alphas)
     softmax = exponents / exponents.sum(axis=1, keepdims=True)
-    weights = weights_by_source(tf.constant(alphas), num_nodes=4)
+    weights = weights_by_source(Softmax().mean(tf.constant(alphas)), num_nodes=4)
     for source in range(5):
         rows = [i for i, (_, start) in enumerate(cell_edges(4)) if start == source]
         np.testing.assert_allclose(weights[source], softmax[rows], rtol=1e-5, atol=1e-7)
@@ -172,7 +173,8 @@ def test_one_hot_alphas_make_the_derived_cell(reduction, after_reduction, cell):
     if attention:
         choices = one_hot_alphas(cell, ("identity", *attention), part=1)
         alphas = alphas._replace(attention=choices)
-    expected = search_cell(inputs, alphas=alphas, training=True)
+    weights = alphas.map(Softmax().mean)
+    expected = search_cell(inputs, weights=weights, training=True)
     plan = cell_plan(3, FILTERS)[0]._replace(
         reduction=reduction, after_reduction=after_reduction
     )

@@ -22,6 +22,7 @@ from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.mixing_weights import cell_edges
+from keras_atdarts.search.mixing_weights import edge_weights
 from keras_atdarts.search.partial_channels import join_channels
 from keras_atdarts.search.partial_channels import split_channels
 from keras_atdarts.search.supernet import Supernet
@@ -92,8 +93,10 @@ def test_a_cell_is_that_of_the_reference(reduction):
     inputs = [tf.constant(x) for x in random_images((2, 3, 7, 6, 5), "float64")]
     alphas = random_images((9, len(operations)), "float64")
     betas = 2 * random_images((9, 1), "float64")
-    given = CellAlphas(tf.constant(alphas), edges=tf.constant(betas))
-    outputs = cell(inputs, alphas=given, training=True)
+    given = CellAlphas(
+        tf.nn.softmax(tf.constant(alphas)), edges=edge_weights(tf.constant(betas), 3)
+    )
+    outputs = cell(inputs, weights=given, training=True)
     assert outputs.shape == cell.compute_output_shape([x.shape for x in inputs])
     states = cell.prepare(inputs, training=True)
     expected = cell_by_hand(cell, states, alphas, betas)
@@ -176,7 +179,7 @@ def test_every_operation_mixes_a_part_of_the_channels(reduction):
     names = operation_names()
     cell = SearchCell(8, names, 1, reduction, partial_channels=K)
     inputs = [tf.constant(x) for x in random_images((2, 3, 6, 5, 4))]
-    states = cell(inputs, alphas=one_hot(names, names[0]), training=True)
+    states = cell(inputs, weights=one_hot(names, names[0]), training=True)
     states = cell.prepare(inputs)
     for name in names:
         outputs = cell.connect(states, one_hot(names, name), training=True)
@@ -192,7 +195,7 @@ def test_every_operation_mixes_a_part_of_the_channels(reduction):
 
 
 def one_hot(names, chosen):
-    rows = [[1e4 * (name == chosen) for name in names]] * 2
+    rows = [[float(name == chosen) for name in names]] * 2
     return CellAlphas(operations=tf.constant(rows))
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
-from keras_atdarts.training.optimizers import EpochCosineDecay
-from keras_atdarts.training.optimizers import EpochExponentialDecay
+from keras_atdarts.training.schedules import EpochCosineDecay
+from keras_atdarts.training.schedules import EpochExponentialDecay
 
 GRADIENTS = np.array([[3.0, -4.0], [0.5, 0.25], [-6.0, 8.0], [0.1, 0.2]])
 START = np.array([1.0, -2.0])
