@@ -1,6 +1,7 @@
 """From the alphas of a search to the genotype they stand for."""
 
 import math
+from typing import NamedTuple
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import check_keys
@@ -13,18 +14,22 @@ from keras_atdarts.genotypes.cell import Edge
 from keras_atdarts.genotypes.cell import attended_name
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.mixing import log_weights
 
 NONE = "none"
+SKIP = "skip_connect"
 
 
-def derive_genotype(alphas, edges_per_node=2):
+def derive_genotype(
+    alphas, edges_per_node=2, sampler="softmax", max_skip_connections=None
+):
     """Returns the genotype that the alphas of a search favour.
 
-    The weights of an edge are the softmax over all its operations, `none`
-    included. An edge is as strong as the heaviest of its other operations. Every
-    node keeps its strongest edges, each with that operation; the cell's output
-    is made of all nodes. Between equals the lower source and the first name in
-    the alphabet win, so the order of the dictionaries never matters.
+    The weights of an edge are the softmax over all its operations, `none` included,
+    or those of another sampler. An edge is as strong as the heaviest of its other
+    operations. Every node keeps its strongest edges, each with that operation; the
+    cell's output is made of all nodes. Between equals the lower source and the first
+    name in the alphabet win, so the order of the dictionaries never matters.
 
     Where attention follows the operations, it does not decide which edges are
     kept: each of these is followed by its heaviest attention, or by none if that
@@ -40,13 +45,17 @@ def derive_genotype(alphas, edges_per_node=2):
             `Genotype`, to a dictionary from the name of an operation to its alpha,
             before the softmax.
         edges_per_node: Integer, the number of edges that a node keeps.
+        sampler: String, the name of the sampler that the search had.
+        max_skip_connections: Optional integer, the most skip connections that the
+            normal cell may have. As long as it has more, the one with the least
+            weight is no candidate any more.
 
     Returns:
         A `Genotype`; the edges of a node are ordered by their source.
 
     Raises:
         InputError: If a node has too few edges to choose from, or an alpha is
-            not a finite number.
+            not a finite number, or there is no such sampler.
 
     Example:
 
@@ -61,7 +70,8 @@ def derive_genotype(alphas, edges_per_node=2):
     Reference:
         [DARTS: Differentiable Architecture Search](https://arxiv.org/abs/1806.09055),
         section 2.4;
-        [PC-DARTS](https://arxiv.org/abs/1907.05737), section 3.3
+        [PC-DARTS](https://arxiv.org/abs/1907.05737), section 3.3;
+        [P-DARTS](https://arxiv.org/abs/1904.12760), section 3.3.2, on skip connections
     """
     check_keys(alphas, CELL_TYPES)
     cells = {}
@@ -70,22 +80,75 @@ def derive_genotype(alphas, edges_per_node=2):
         if not isinstance(of_cell, CellAlphas):
             of_cell = CellAlphas(operations=of_cell)
         with located(f"alphas of the {cell_type} cell"):
-            cells[cell_type] = _derive_cell(*of_cell, edges_per_node)
+            limit = max_skip_connections if cell_type == "normal" else None
+            cells[cell_type] = _derive_cell(of_cell, edges_per_node, sampler, limit)
     return Genotype(**cells)
 
 
-def _derive_cell(alphas, attention, betas, edges_per_node):
-    num_nodes = 1 + max((node for node, _ in alphas), default=-1)
-    nodes = []
-    for node in range(num_nodes):
-        with located(f"node {node}"):
-            edges = {source: alphas[n, source] for n, source in alphas if n == node}
-            of_edges = {source: _beta(betas, node, source) for source in edges}
-            kept = _strongest_edges(edges, of_edges, edges_per_node)
-            if attention is not None:
-                kept = [_attended(edge, attention, node) for edge in kept]
-            nodes.append(kept)
+def _derive_cell(of_cell, edges_per_node, sampler, max_skip_connections):
+    num_nodes = 1 + max((node for node, _ in of_cell.operations), default=-1)
+    candidates = _candidates(of_cell, sampler)
+    while True:
+        kept = [
+            _strongest(candidates, node, edges_per_node) for node in range(num_nodes)
+        ]
+        skips = [each for edges in kept for each in edges if each.operation == SKIP]
+        if max_skip_connections is None or len(skips) <= max_skip_connections:
+            break
+        candidates.remove(min(skips, key=lambda each: (each.log_weight, each[:2])))
+    nodes = [[Edge(each.operation, each.source) for each in edges] for edges in kept]
+    if of_cell.attention is not None:
+        nodes = [
+            [_attended(edge, of_cell.attention, node) for edge in edges]
+            for node, edges in enumerate(nodes)
+        ]
     return CellGenotype(nodes, range(NUM_INPUTS, NUM_INPUTS + num_nodes))
+
+
+class Candidate(NamedTuple):
+    """An operation on an edge, with the logarithm of its weight."""
+
+    node: int
+    source: int
+    operation: str
+    log_weight: float
+
+
+def _candidates(of_cell, sampler):
+    """Returns all `Candidate`s of a cell, those of `none` aside."""
+    found = []
+    for (node, source), alphas in of_cell.operations.items():
+        with located(f"node {node}"):
+            beta = _beta(of_cell.edges, node, source)
+            with located(f"source {source}"):
+                _check_finite(alphas)
+        # In the softmax of betas, all of a node have one denominator.
+        weights = log_weights(alphas, sampler) if alphas else {}
+        found += [
+            Candidate(node, source, operation, weight + beta)
+            for operation, weight in weights.items()
+            if operation != NONE
+        ]
+    return found
+
+
+def _strongest(candidates, node, edges_per_node):
+    """Returns the best candidate of each of the strongest edges of a node."""
+    # Between equals the lower source and the first name win.
+    ranked = sorted(
+        (each for each in candidates if each.node == node),
+        key=lambda each: (-each.log_weight, each.source, each.operation),
+    )
+    by_source = {}
+    for each in ranked:
+        by_source.setdefault(each.source, each)
+    if len(by_source) < edges_per_node:
+        raise InputError(
+            f"node {node}: has {len(by_source)} edges with an operation other than "
+            f"'{NONE}'; {edges_per_node} are to be kept."
+        )
+    kept = list(by_source.values())[:edges_per_node]
+    return sorted(kept, key=lambda each: each.source)
 
 
 def _beta(betas, node, source):
@@ -99,46 +162,14 @@ def _beta(betas, node, source):
     return float(betas[node, source])
 
 
-def _strongest_edges(edges, betas, edges_per_node):
-    candidates = []
-    for source, alphas in edges.items():
-        with located(f"source {source}"):
-            _check_finite(alphas)
-        operations = [name for name in alphas if name != NONE]
-        if operations:
-            operation = min(operations, key=lambda name: (-alphas[name], name))
-            # In the softmax of betas, all of a node have one denominator.
-            weight = _log_weight(alphas, operation) + betas[source]
-            candidates.append((-weight, source, operation))
-    if len(candidates) < edges_per_node:
-        raise InputError(
-            f"has {len(candidates)} edges with an operation other than '{NONE}'; "
-            f"{edges_per_node} are to be kept."
-        )
-    kept = sorted(candidates)[:edges_per_node]
-    return sorted(
-        (Edge(operation, source) for _, source, operation in kept),
-        key=lambda edge: edge.source,
-    )
-
-
 def _attended(edge, attention, node):
-    with located(f"attention on source {edge.source}"):
+    with located(f"node {node}"), located(f"attention on source {edge.source}"):
         alphas = attention.get((node, edge.source))
         if not alphas:
             raise InputError("is missing; give each edge alphas of its attention.")
         _check_finite(alphas)
     chosen = min(alphas, key=lambda name: (-alphas[name], name != IDENTITY, name))
     return edge._replace(operation=attended_name(edge.operation, chosen))
-
-
-def _log_weight(alphas, operation):
-    # The logarithm still tells weights apart where the softmax underflows; fsum
-    # is exact, so that the order of the operations cannot decide a tie.
-    values = [float(alpha) for alpha in alphas.values()]
-    largest = max(values)
-    log_total = math.log(math.fsum(math.exp(value - largest) for value in values))
-    return float(alphas[operation]) - largest - log_total
 
 
 def _check_finite(alphas):
