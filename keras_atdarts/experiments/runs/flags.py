@@ -11,9 +11,14 @@ from keras_atdarts.experiments.runs.imports import recorded_imports
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.settings import show_value
+from keras_atdarts.genotypes.genotype import published_genotypes
 
 DEFAULT_PRESET = "quick"
 KEPT_CHECKPOINTS = 2
+GENOTYPE_HELP = (
+    "genotype.json of a search; what DARTS, a fork of it or NNI print, in a file or in "
+    f"quotes; or a published genotype: {', '.join(published_genotypes())}"
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
