@@ -75,7 +75,7 @@ NNI_INTEGERS = {
 TEXTS = {
     "as printed": DARTS_V2,
     "with a name": f"DARTS_V2 = {DARTS_V2}\n",
-    "of a log": f"11/27 09:00:00 AM genotype = {DARTS_V2}\n11/27 epoch 1 lr 2.4e-02 (x)",
+    "of a log": f"11/27 09:00:00 AM genotype = {DARTS_V2}\n11/27 epoch 1 (lr 2.4e-02)",
     "of a log, twice": f"genotype = {DARTS_V2}\ngenotype = {DARTS_V2}\n",
     "of Python": "from collections import namedtuple\n\n"
     "Genotype = namedtuple('Genotype', 'normal normal_concat reduce reduce_concat')\n"
