@@ -13,7 +13,6 @@ from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import script_parser
 from keras_atdarts.experiments.runs.imports import import_words
-from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
@@ -22,6 +21,7 @@ from keras_atdarts.experiments.runs.trained import evaluate_network
 from keras_atdarts.experiments.runs.trained import load_dataset_of_run
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.trained import open_trained_run
+from keras_atdarts.experiments.runs.trained import trained_config
 from keras_atdarts.experiments.runs.workdir import EVALUATION
 
 
@@ -34,7 +34,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     prepare_runtime()
     run = open_trained_run(arguments.workdir, arguments.imports)
-    config, description = run.read_config(RetrainConfig)
+    config, description = trained_config(run)
     dataset = load_dataset_of_run(config, description)
     result = evaluate_network(load_network(run), dataset, arguments.batch_size)
     run.write_json(EVALUATION, result)
