@@ -8,6 +8,7 @@ multiply-adds, and writes them to evaluation.json in the run's directory.
 
 import sys
 
+from keras_atdarts.experiments.runs.flags import TRAINED_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import add_number_flag
@@ -27,7 +28,7 @@ from keras_atdarts.experiments.runs.workdir import EVALUATION
 
 def main(argv=None):
     parser = script_parser(__doc__)
-    add_directory_flag(parser, "--workdir", "directory that retrain.py wrote")
+    add_directory_flag(parser, "--workdir", TRAINED_HELP)
     meaning = "images classified at a time; does not change the result"
     add_number_flag(parser, "--batch-size", 100, meaning)
     add_import_flag(parser)

@@ -9,6 +9,7 @@ and compared with the network before it is put in place.
 
 import sys
 
+from keras_atdarts.experiments.runs.flags import TRAINED_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import script_parser
@@ -25,7 +26,7 @@ from keras_atdarts.networks.export import export_saved_model
 
 def main(argv=None):
     parser = script_parser(__doc__)
-    add_directory_flag(parser, "--workdir", "directory that retrain.py wrote")
+    add_directory_flag(parser, "--workdir", TRAINED_HELP)
     add_directory_flag(parser, "--output", "where to write the SavedModel")
     parser.add_argument(
         "--overwrite",

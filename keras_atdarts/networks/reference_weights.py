@@ -221,11 +221,11 @@ def likely_cause(tensors, places, wrong):
         if theirs[name] != ours[name]
     ]
     if differences:
-        return f"They were trained with {', '.join(differences)}: build it so."
+        return f"They were trained with {', '.join(differences)}: make both the same."
     if all(name.startswith(HEAD) for name in wrong):
         return (
-            "The auxiliary head is for images of the size of its training: give that, "
-            "or leave its tensors out."
+            "The auxiliary head is for images of the size of its training: give that "
+            "(--image-size), or leave its tensors out of the file."
         )
     return "They were likely trained with another genotype: give theirs."
 

@@ -109,7 +109,7 @@ MISFITS = {
         {"filters": 6},
         STATE,
         r"of another shape \(stem.0.weight \(expected \(18, 3, 3, 3\), received "
-        r"\(12, 3, 3, 3\)\), .*, \.\.\.\)\. .*filters 4 .the network has 6.: build",
+        r"\(12, 3, 3, 3\)\), .*, \.\.\.\)\. .*filters 4 .the network has 6.: make",
     ),
     "classes": (
         {"num_classes": 5},

@@ -78,7 +78,9 @@ class Attack:
 
 
 def test_nothing_is_executed(torch, tmp_path):
-    (tmp_path / "a.pt").write_bytes(pickle.dumps(Attack(tmp_path / "hacked")))
+    (tmp_path / "a.pt").write_bytes(
+        pickle.dumps(Attack(tmp_path / "hacked"), protocol=2)
+    )
     torch.save({"a": Attack(tmp_path / "hacked")}, tmp_path / "b.pt")
     for name in ("a.pt", "b.pt"):
         with pytest.raises(InputError, match=f"Cannot read '.*{name}': ") as raised:

@@ -15,6 +15,7 @@ from keras_atdarts.genotypes.genotype import published_genotypes
 
 DEFAULT_PRESET = "quick"
 KEPT_CHECKPOINTS = 2
+TRAINED_HELP = "directory that retrain.py or import_weights.py wrote"
 GENOTYPE_HELP = (
     "genotype.json of a search; what DARTS, a fork of it or NNI print, in a file or in "
     f"quotes; or a published genotype: {', '.join(published_genotypes())}"
