@@ -8,7 +8,7 @@ The rooms, from the ground floor up; each imports only what lies below it:
 - `layers`: plain Keras layers
 - `operations`: what an edge can be, and the search spaces
 - `training`: optimizers, losses, accumulated gradients, recomputed activations
-- `networks`: the derived network, what it is worth, its export
+- `networks`: the derived network, what it is worth, its export, imported weights
 - `search`: the supernet and how its alphas learn
 - `experiments`: runs, reports, studies and explanations, for the scripts
 

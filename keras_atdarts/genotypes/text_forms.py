@@ -33,6 +33,8 @@ EDGES_OF_NODE = 2
 NNI_NODES = range(NUM_INPUTS, NUM_INPUTS + 4)
 NNI_SIZES = ("width", "depth")
 NNI_FORM = '{"normal/op_2_0": "sep_conv_3x3", "normal/input_2_0": [0], ...}'
+# A call, a bracket at the beginning or after `=`, a comma after quotes, a line's end.
+TEXT = re.compile(r"""Genotype\(|^\s*[\[({]|=\s*[\[({]|['"]\s*,|\n""")
 ASSIGNMENT = re.compile(r"^\s*\w+\s*=\s*")
 MOST_SHOWN = 60
 MOST_NODES = 1000  # A range may be endless.
@@ -40,7 +42,7 @@ MOST_NODES = 1000  # A range may be endless.
 
 def is_text(word):
     """Whether a word is the text of a genotype, not a file or a published name."""
-    return any(bracket in str(word) for bracket in "([{") and not os.path.exists(word)
+    return bool(TEXT.search(str(word))) and not os.path.exists(word)
 
 
 def shown(word):

@@ -152,7 +152,6 @@ def reference_size(tensors):
     """
     shapes = {name: each.shape for name, each in plain_names(tensors).items()}
     cells = {name.split(".")[1] for name in shapes if name.startswith("cells.")}
-    cells = [int(number) for number in cells if number.isdecimal()]
     try:
         stem = "cifar" if "stem.0.weight" in shapes else "imagenet"
         if stem == "cifar":
@@ -164,7 +163,7 @@ def reference_size(tensors):
             stem,
             channels,
             filters,
-            max(cells) + 1,
+            len(cells),
             shapes["classifier.weight"][0],
             any(name.startswith(HEAD) for name in shapes),
         )

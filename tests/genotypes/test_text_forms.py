@@ -224,12 +224,13 @@ def test_message_is_one_short_line(mistake, tmp_path, monkeypatch):
     assert str(raised.value).startswith("cell.txt: ")
 
 
-def test_only_brackets_make_a_word_a_text(tmp_path):
-    for name in ("DARTS_V2", "runs/a/genotype.json", tmp_path / "no"):
+def test_words_are_texts_or_names():
+    for name in ("DARTS_V2", "runs/a (1)/genotype.json", "runs/seed=1/cell"):
         assert not is_text(name)
-    assert is_text("Genotype(") and is_text('{"normal": 1}') and is_text("[" * 10_000)
-    with pytest.raises(InputError, match="'runs/a/genotype.json'. Known: AMOEBANET"):
-        Genotype.load("runs/a/genotype.json")
+    for text in ("Genotype(", '{"normal": 1}', "[" * 10_000, "normal=[", "'a', 0), ("):
+        assert is_text(text)
+    with pytest.raises(InputError, match="'a .1./genotype.json'. Known: AMOEBANET"):
+        Genotype.load("a (1)/genotype.json")
 
 
 def test_what_the_others_cannot_say_is_not_written():

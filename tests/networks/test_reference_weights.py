@@ -7,6 +7,8 @@ import reference_state
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.kernels.reference import EPSILON
+from keras_atdarts.layers.batch_normalization import RATE
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.reference_weights import load_reference_weights
@@ -87,6 +89,10 @@ def test_the_prefix_of_data_parallel_is_accepted(numbered):
 def test_the_size_is_that_of_the_tensors():
     size = reference_size(reference_state.numbered_state())
     assert size == ("cifar", 3, 4, 3, 3, False)
+
+
+def test_batch_norms_are_those_of_pytorch():
+    assert (EPSILON, RATE) == (1e-5, 0.1)
 
 
 def without(state, *beginnings):
