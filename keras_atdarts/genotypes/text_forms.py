@@ -213,7 +213,7 @@ def _parsed(text):
         reason = error
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise InputError(
             f"is not JSON ({reason}); received '{shortened(text)}'. Expected a "
             'genotype of this package, {"normal": ..., "reduction": ...}, or '

@@ -189,6 +189,7 @@ MISTAKES = {
         r"is not JSON \(.*\); received '\[1, 2\] \[1, .*"
         r'{"normal": .*Genotype\(normal=\[...\].*"normal/op_2_0"',
     ),
+    "key that Python has not": ("{[1]: 2}", "is not JSON"),
     "node that NNI has not": (
         json.dumps({**NNI_DARTS_V2, "normal/op_6_0": "skip_connect"}),
         "does not know the key 'normal/op_6_0'.*nodes 2 to 5 of both cells",
