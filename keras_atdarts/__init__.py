@@ -8,7 +8,7 @@ The rooms, from the ground floor up; each imports only what lies below it:
 - `layers`: plain Keras layers
 - `operations`: what an edge can be, and the search spaces
 - `training`: optimizers, losses, accumulated gradients, recomputed activations
-- `networks`: the derived network, what it is worth, its export
+- `networks`: the derived network, what it is worth, its export, imported weights
 - `search`: the supernet and how its alphas learn
 - `experiments`: runs, reports, studies and explanations, for the scripts
 
@@ -47,14 +47,18 @@ _HOME_OF = {
     "SpatialAttention": "layers.attention",
     "Supernet": "search.supernet",
     "build_network": "networks.derived",
+    "darts_text": "genotypes",
     "derive_genotype": "genotypes",
     "evaluation_batches": "data.batches",
     "export_saved_model": "networks.export",
     "load_dataset": "data.loading",
+    "load_reference_weights": "networks.reference_weights",
+    "nni_architecture": "genotypes",
     "operation_names": "operations",
     "plot_genotype": "genotypes",
     "published_genotypes": "genotypes",
     "random_genotypes": "genotypes",
+    "read_weights": "networks.weight_files",
     "register_dataset": "data.datasets",
     "register_operation": "operations",
     "register_regularizer": "search.regularizers",

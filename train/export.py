@@ -9,15 +9,16 @@ and compared with the network before it is put in place.
 
 import sys
 
+from keras_atdarts.experiments.runs.flags import TRAINED_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import script_parser
-from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.trained import open_trained_run
+from keras_atdarts.experiments.runs.trained import trained_config
 from keras_atdarts.experiments.runs.workdir import GENOTYPE
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.export import export_saved_model
@@ -25,7 +26,7 @@ from keras_atdarts.networks.export import export_saved_model
 
 def main(argv=None):
     parser = script_parser(__doc__)
-    add_directory_flag(parser, "--workdir", "directory that retrain.py wrote")
+    add_directory_flag(parser, "--workdir", TRAINED_HELP)
     add_directory_flag(parser, "--output", "where to write the SavedModel")
     parser.add_argument(
         "--overwrite",
@@ -36,7 +37,7 @@ def main(argv=None):
     arguments = parser.parse_args(argv)
     prepare_runtime()
     run = open_trained_run(arguments.workdir, arguments.imports)
-    _, dataset = run.read_config(RetrainConfig)
+    _, dataset = trained_config(run)
     export_saved_model(
         load_network(run),
         arguments.output,

@@ -1,19 +1,27 @@
 """Draws the two cells of a genotype, and on request the whole network.
 
-The genotype is a file that train/search.py wrote, or the name of a published one
-such as DARTS_V2. Attention stands out. Pictures need Graphviz (apt install
-graphviz); without it the DOT text is written all the same.
+The genotype is a file that train/search.py wrote, what DARTS or NNI print, or the name
+of a published one such as DARTS_V2. Attention stands out. Pictures need Graphviz (apt
+install graphviz); without it the DOT text is written all the same.
 
     python train/plot.py runs/a/genotype.json --output runs/a/cells
     python train/plot.py DARTS_V2 --format svg --network darts_v2.svg
+
+With --text it also writes the genotype for others to read: darts.txt as quark0/darts
+and its forks print it, nni.json as NNI exports it, genotype.json as this package does.
+
+    python train/plot.py runs/a/genotype.json --output runs/a/cells --text darts nni
 """
 
+import json
 import pathlib
 import sys
 
 import keras
 
+from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.flags import GENOTYPE_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import add_number_flag
@@ -25,17 +33,28 @@ from keras_atdarts.genotypes.drawing import FORMATS
 from keras_atdarts.genotypes.drawing import check_format
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.text_forms import darts_text
+from keras_atdarts.genotypes.text_forms import nni_architecture
 from keras_atdarts.networks.derived import STEMS
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
+
+TEXTS = {
+    "darts": ("darts.txt", darts_text),
+    "nni": (
+        "nni.json",
+        lambda genotype: json.dumps(nni_architecture(genotype), indent=2),
+    ),
+    "json": ("genotype.json", Genotype.to_json),
+}
 
 
 def main(argv=None):
     arguments = parse_arguments(argv)
     load_imports(arguments.imports)
     genotype = Genotype.load(arguments.genotype, operation_names())
+    texts = make_texts(genotype, arguments.text)
     network = None
     if arguments.network:
         check_format(arguments.network.suffix[1:])
@@ -50,6 +69,7 @@ def main(argv=None):
     written = plot_genotype(
         genotype, arguments.output, arguments.format, highlight=attention_names()
     )
+    written += write_texts(texts, arguments.output)
     if network:
         written += plot_network(network, arguments.network)
     print(genotype)
@@ -63,8 +83,7 @@ def parse_arguments(argv):
     parser.add_argument(
         "genotype",
         metavar="GENOTYPE",
-        help="genotype.json of a search, or a published genotype: "
-        f"{', '.join(published_genotypes())}",
+        help=GENOTYPE_HELP,
     )
     meaning = "where to write normal.dot, reduction.dot and the pictures (cells)"
     add_directory_flag(parser, "--output", meaning, default="cells")
@@ -74,6 +93,13 @@ def parse_arguments(argv):
         choices=FORMATS,
         default=["png"],
         help="formats of the pictures of the cells (png)",
+    )
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        choices=tuple(TEXTS),
+        default=[],
+        help="also write the genotype in these forms",
     )
     add_import_flag(parser, "none")
     add_network_flags(
@@ -111,6 +137,24 @@ def add_network_flags(group):
         help="how it begins: with one convolution, or with the three for large "
         "images (cifar)",
     )
+
+
+def make_texts(genotype, forms):
+    """Returns the texts of a genotype by the names of their files."""
+    return {TEXTS[form][0]: TEXTS[form][1](genotype) for form in forms}
+
+
+def write_texts(texts, directory):
+    """Writes texts to files of a directory that is there, and returns their paths."""
+    for name, text in texts.items():
+        try:
+            atomic.write_text(directory / name, text)
+        except OSError as error:
+            reason = error.strerror
+            raise InputError(
+                f"{directory / name}: cannot be written ({reason})."
+            ) from error
+    return [directory / name for name in texts]
 
 
 def plot_network(network, path):

@@ -27,6 +27,7 @@ from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import LatestNetwork
 from keras_atdarts.experiments.runs.fitting import build_metrics
+from keras_atdarts.experiments.runs.flags import GENOTYPE_HELP
 from keras_atdarts.experiments.runs.flags import add_checkpoint_flags
 from keras_atdarts.experiments.runs.flags import add_run_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
@@ -39,7 +40,6 @@ from keras_atdarts.experiments.runs.script import saying_when_interrupted
 from keras_atdarts.experiments.runs.trained import load_network
 from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.derived import without_auxiliary_head
@@ -89,9 +89,8 @@ def parse_arguments(argv):
     parser.add_argument(
         "--genotype",
         required=True,
-        metavar="FILE",
-        help="genotype.json of a search, or a published genotype: "
-        f"{', '.join(published_genotypes())}",
+        metavar="GENOTYPE",
+        help=GENOTYPE_HELP,
     )
     add_run_flags(parser)
     add_checkpoint_flags(parser)

@@ -8,13 +8,17 @@ from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.genotypes.sampling import random_genotypes
+from keras_atdarts.genotypes.text_forms import darts_text
+from keras_atdarts.genotypes.text_forms import nni_architecture
 
 __all__ = [
     "CellAlphas",
     "CellGenotype",
     "Edge",
     "Genotype",
+    "darts_text",
     "derive_genotype",
+    "nni_architecture",
     "plot_genotype",
     "published_genotypes",
     "random_genotypes",

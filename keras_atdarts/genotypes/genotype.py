@@ -11,6 +11,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import located
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.genotypes import text_forms
 from keras_atdarts.genotypes.cell import CellGenotype
 
 
@@ -109,13 +110,20 @@ class Genotype:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
-        """Returns the genotype that a JSON text describes."""
-        try:
-            genotype = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"is not JSON ({error}).") from error
-        return cls.from_dict(genotype)
+    def from_text(cls, text):
+        """Returns the genotype in a text: JSON, or what DARTS or NNI write.
+
+        Example:
+
+        >>> genotype = Genotype.load("DARTS_V2")
+        >>> Genotype.from_text(genotype.to_json()) == genotype
+        True
+        >>> Genotype.from_text(darts_text(genotype)) == genotype
+        True
+
+        See `keras_atdarts.genotypes.text_forms`.
+        """
+        return cls.from_dict(text_forms.from_text(text))
 
     def save(self, path):
         """Writes the genotype as a JSON file, whole or not at all."""
@@ -127,16 +135,17 @@ class Genotype:
 
     @classmethod
     def load(cls, path_or_name, operations=None):
-        """Returns the genotype of a JSON file, or a published one by its name.
+        """Returns the genotype of a file or a text, or a published one by its name.
 
         Args:
-            path_or_name: Path of the file, or one of `published_genotypes()`.
+            path_or_name: Path of a file, or one of `published_genotypes()`, or the
+                text of a genotype. Texts are those of `from_text`.
             operations: Names of the operations that exist; any other one is
                 refused. Defaults to None: all are accepted.
         """
         text = _read_text(path_or_name)
-        with located(path_or_name):
-            genotype = cls.from_json(text)
+        with located(text_forms.shown(path_or_name)):
+            genotype = cls.from_text(text)
             if operations is not None:
                 genotype.check_operations(operations)
         return genotype
@@ -162,6 +171,8 @@ def _published_directory():
 
 
 def _read_text(path_or_name):
+    if text_forms.is_text(path_or_name):
+        return str(path_or_name)
     known = published_genotypes()
     path = pathlib.Path(path_or_name)
     if str(path_or_name) in known:
@@ -173,5 +184,5 @@ def _read_text(path_or_name):
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise InputError(
-            f"{path}: cannot be read ({reason}); expected a genotype in JSON."
+            f"{path}: cannot be read ({reason}); expected a genotype."
         ) from error

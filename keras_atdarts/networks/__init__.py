@@ -1,1 +1,1 @@
-"""The derived network, what it is worth, and its export."""
+"""The derived network, what it is worth, its export, and imported weights."""

@@ -14,6 +14,7 @@ from keras_atdarts.experiments.study.description import Description
 from keras_atdarts.experiments.study.directory import StudyDirectory
 from keras_atdarts.experiments.study.flags import parse_overrides
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.text_forms import darts_text
 from keras_atdarts.operations import SEARCH_SPACES
 
 
@@ -31,6 +32,7 @@ def test_arms_are_spaces_chance_and_genotypes(tmp_path):
         (f"{tmp_path}/found/genotype.json", "found"),
         (f"{tmp_path}/found/other.json", "other"),
         (f"own={tmp_path}/found/other.json", "own"),
+        (f"printed={darts_text(genotype)}", "printed"),
     ):
         arm = parse_arm(word)
         assert (arm.name, arm.kind, arm.genotype) == (name, GIVEN, genotype)

@@ -147,7 +147,7 @@ def test_an_operation_and_the_attention_after_it_are_checked_by_name():
     assert Edge("sep_conv_3x3", 1).parts == ("sep_conv_3x3",)
     cell = CellGenotype([[attended]], concat=[2])
     genotype = Genotype(cell, cell)
-    assert Genotype.from_json(genotype.to_json()) == genotype
+    assert Genotype.from_text(genotype.to_json()) == genotype
     assert "sep_conv_3x3+channel_attention <- c_{k-1}" in str(genotype)
     genotype.check_operations(["sep_conv_3x3", "channel_attention"])
     with pytest.raises(InputError, match="node 0: Unknown operation 'channel_att"):
@@ -169,7 +169,7 @@ def test_unknown_operation_of_a_file_is_refused_with_its_name(tmp_path):
 @pytest.mark.parametrize("name", published_genotypes())
 def test_published_genotypes_survive_json(name, tmp_path):
     genotype = Genotype.published(name)
-    assert Genotype.from_json(genotype.to_json()) == genotype
+    assert Genotype.from_text(genotype.to_json()) == genotype
     genotype.save(tmp_path / "genotype.json")
     assert Genotype.load(str(tmp_path / "genotype.json")) == genotype
     assert Genotype.load(name) == genotype

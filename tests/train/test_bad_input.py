@@ -11,6 +11,7 @@ import scripts
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.text_forms import darts_text
 
 SEARCH = ("search.py", "--workdir", "{run}")
 RANDOM = (*SEARCH, "--strategy", "random")
@@ -26,6 +27,9 @@ def changed_genotype(change):
     return json.dumps(genotype)
 
 
+DARTS = darts_text(Genotype.load("DARTS_V2"))
+
+
 def drop_last_node(cell):
     cell["nodes"].pop()
     cell["concat"].pop()
@@ -34,6 +38,7 @@ def drop_last_node(cell):
 GENOTYPES = {
     "malformed": '{"normal": ',
     "no_cells": "[]",
+    "printed": DARTS.replace("dil_conv_3x3", "dil_conv_3x4"),
     "unknown": changed_genotype(
         lambda cell: cell["nodes"][1][0].update(operation="sep_conv_3x4")
     ),
@@ -204,6 +209,22 @@ BAD = {
     "genotype of unequal cells": (
         [*RETRAIN, "{nodes}"],
         ["normal 3, reduction 4"],
+    ),
+    "printed genotype of unknown operation": (
+        [*RETRAIN, "{printed}"],
+        ["{printed}: normal cell: node 3", "Did you mean 'dil_conv_3x3'"],
+    ),
+    "printed genotype that is torn off": (
+        [*RETRAIN, DARTS[:100]],
+        ["Genotype(normal=[('sep_conv_3x3', 0), ", "received 0 whole ones"],
+    ),
+    "printed genotype to choose": (
+        [*CHOOSE, "DARTS_V2", DARTS],
+        ["Genotype(normal=[('sep_conv_3x3', 0), ", "put it in a file"],
+    ),
+    "printed genotype to compare, without a name": (
+        ["compare.py", "--workdir", "{run}", "--arms", DARTS],
+        ["cannot be called 'Genotype(normal'", "NAME=GENOTYPE"],
     ),
     "published genotype": ([*RETRAIN, "DARTS_V3"], ["'DARTS_V3'", "DARTS_V2"]),
     "genotype to plot": (

@@ -109,9 +109,24 @@ def test_without_graphviz_the_texts_are_written(
     assert capsys.readouterr().err.count("apt install graphviz") == 1
 
 
+def test_a_genotype_travels_through_both_forms(main, tmp_path, capsys):
+    flags = ["--output", str(tmp_path / "cells"), "--text"]
+    main(["DARTS_V1", *flags, "darts", "nni", "json"])
+    printed = capsys.readouterr().out
+    expected = Genotype.published("DARTS_V1")
+    for name in ("darts.txt", "nni.json", "genotype.json"):
+        path = tmp_path / "cells" / name
+        assert Genotype.load(path) == expected
+        assert f"Written to {path}\n" in printed
+        main([path.read_text(), "--output", str(tmp_path / "again")])
+        assert str(expected) in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--text", "nni"], "DartsSpace has 4 nodes.*received 1 nodes"),
+        (["--text", "keras"], "--text: invalid choice: 'keras'"),
         (["--format", "gif"], "--format: invalid choice: 'gif'"),
         (["--network", "n.gif"], "picture format 'gif'"),
         (["--network", "n.png", "--num-cells", "2"], "at least 3 cells"),

@@ -23,9 +23,9 @@ from keras_atdarts.experiments.explanations.grad_cam import class_activations
 from keras_atdarts.experiments.reports.charts import thinned
 from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.trained import load_dataset_of_run
 from keras_atdarts.experiments.runs.trained import load_network
+from keras_atdarts.experiments.runs.trained import trained_config
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.export import resize_as_for_tests
 
@@ -46,7 +46,7 @@ class TrainedRun:
 
     def __init__(self, run):
         self.run = run
-        self.config, self.description = run.read_config(RetrainConfig)
+        self.config, self.description = trained_config(run)
         self.network = load_network(run)
         genotype = Genotype.load(run.file(workdir.GENOTYPE))
         self.gates = find_gates(self.network, genotype)

@@ -9,10 +9,10 @@ from keras_atdarts.data.images import scale
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.reports.records import note
 from keras_atdarts.experiments.runs import workdir
-from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.trained import evaluate_network
 from keras_atdarts.experiments.runs.trained import load_dataset_of_run
 from keras_atdarts.experiments.runs.trained import load_network
+from keras_atdarts.experiments.runs.trained import trained_config
 
 BATCH_SIZE = 100
 LONGEST_SIDE = 96  # Pixels of a picture on the page.
@@ -43,7 +43,7 @@ def judge(record, num_images, classify=True):
     if not record.run.file(workdir.NETWORK).exists():
         return stored(record, "There is no trained network yet.")
     try:
-        config, description = record.run.read_config(RetrainConfig)
+        config, description = trained_config(record.run)
         dataset = load_dataset_of_run(config, description)
         mistakes = Mistakes(num_images)
         evaluation = evaluate_network(

@@ -11,13 +11,18 @@ import math
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import located
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.import_config import ImportConfig
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.genotype import Genotype
 
 SEARCH, RETRAINING = "search", "retraining"
-KINDS = {SearchConfig.__name__: SEARCH, RetrainConfig.__name__: RETRAINING}
+KINDS = {
+    SearchConfig.__name__: SEARCH,
+    RetrainConfig.__name__: RETRAINING,
+    ImportConfig.__name__: RETRAINING,
+}
 EXPECTED = "expected the directory that train/search.py or train/retrain.py wrote."
 NOTICE_NAMES = {"warning": "Warning:", "note": "Note:"}
 

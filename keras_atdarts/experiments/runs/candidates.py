@@ -9,6 +9,8 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.text_forms import is_text
+from keras_atdarts.genotypes.text_forms import shown
 
 FEWEST = 2
 
@@ -61,6 +63,11 @@ def find_origins(word):
     """Returns what a word stands for: paths of genotypes, or a published name."""
     if word in published_genotypes():
         return [word]
+    if is_text(word):
+        raise InputError(
+            f"'{shown(word)}' is the text of a genotype: to choose, put it in a file, "
+            "which has a name, and give that."
+        )
     path = pathlib.Path(word)
     if not path.is_dir():
         return [path.resolve() if path.exists() else path]

@@ -11,9 +11,15 @@ from keras_atdarts.experiments.runs.imports import recorded_imports
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.settings import show_value
+from keras_atdarts.genotypes.genotype import published_genotypes
 
 DEFAULT_PRESET = "quick"
 KEPT_CHECKPOINTS = 2
+TRAINED_HELP = "directory that retrain.py or import_weights.py wrote"
+GENOTYPE_HELP = (
+    "genotype.json of a search; what DARTS, a fork of it or NNI print, in a file or in "
+    f"quotes; or a published genotype: {', '.join(published_genotypes())}"
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -71,14 +77,19 @@ def config_from_arguments(config_class, arguments):
 
     With `--resume` and without `--import`, the run's own imports are taken.
     """
-    given = {
+    given = given_settings(config_class, arguments)
+    if getattr(arguments, "resume", False) and "imports" not in given:
+        given["imports"] = recorded_imports(arguments.workdir)
+    return config_class.preset(arguments.preset, **given)
+
+
+def given_settings(config_class, arguments):
+    """Returns a dict of the settings that were given by flags."""
+    return {
         field.name: parse_words(field, getattr(arguments, field.name))
         for field in dataclasses.fields(config_class)
         if hasattr(arguments, field.name)
     }
-    if getattr(arguments, "resume", False) and "imports" not in given:
-        given["imports"] = recorded_imports(arguments.workdir)
-    return config_class.preset(arguments.preset, **given)
 
 
 def find_preset(argv):
@@ -217,16 +228,21 @@ def add_run_flags(parser, workdir_default=None):
     else:
         meaning = "directory to write to (runs/, the script and the time)"
         add_directory_flag(parser, "--workdir", meaning, default=workdir_default)
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace the run that is in the directory",
-    )
+    add_overwrite_flag(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
         help="go on with the run in the directory, where it was stopped; all settings "
         "but --data-dir and --import must be those it began with",
+    )
+
+
+def add_overwrite_flag(parser):
+    """Adds the flag that lets a run take the place of an earlier one."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the run that is in the directory",
     )
 
 

@@ -18,6 +18,7 @@ from keras_atdarts.experiments.runs.training_config import FILTERS_HELP
 from keras_atdarts.experiments.runs.training_config import PART
 from keras_atdarts.experiments.runs.training_config import WEIGHTS
 from keras_atdarts.experiments.runs.training_config import TrainingConfig
+from keras_atdarts.experiments.runs.training_config import central_fraction_setting
 from keras_atdarts.experiments.runs.training_config import check_falling
 
 RETRAIN_PRESETS = {
@@ -98,13 +99,7 @@ class RetrainConfig(TrainingConfig):
         "part of the training images that is not trained on and measures the accuracy "
         "in place of the test images; 0 trains on all",
     )
-    central_fraction: float = setting(
-        1.0,
-        number(above=0),
-        "data",
-        "part of its sides that an image keeps when it is cropped after resizing; "
-        "with 0.875, an image of 224 pixels is resized to 256 first",
-    )
+    central_fraction: float = central_fraction_setting()
     resized_crop: bool = setting(
         False,
         ON_OR_OFF,

@@ -1,12 +1,14 @@
-"""What later scripts read from a retraining's directory."""
+"""What later scripts read from the directory of a retraining or an import."""
 
 import keras
 
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.import_config import ImportConfig
 from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.imports import recorded_imports
+from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.training_config import load_dataset_of
 from keras_atdarts.networks.derived import without_auxiliary_head
 from keras_atdarts.networks.evaluation import count_parameters
@@ -22,7 +24,7 @@ NEEDED_FILES = (workdir.CONFIG, workdir.GENOTYPE, workdir.NETWORK)
 
 
 def open_trained_run(path, imports=None):
-    """Returns the `RunDirectory` of a finished retraining, the user's code loaded.
+    """Returns the `RunDirectory` of a trained network, the user's code loaded.
 
     Args:
         path: Path of the directory.
@@ -34,6 +36,15 @@ def open_trained_run(path, imports=None):
     run = workdir.RunDirectory.open(path, needs=NEEDED_FILES)
     load_imports(imports or recorded_imports(path))
     return run
+
+
+def trained_config(run):
+    """Returns the configuration of a retraining or an import, and the data described.
+
+    Raises:
+        InputError: It is another kind of run.
+    """
+    return run.read_config(RetrainConfig, ImportConfig)
 
 
 def load_network(run):

@@ -22,6 +22,7 @@ from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.experiments.runs.workers import Workers
 from keras_atdarts.experiments.runs.workers import start_workers
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.text_forms import shown
 from keras_atdarts.kernels.machine import note_missing_kernels
 
 
@@ -75,7 +76,7 @@ class Training(Start):
         if Genotype.load(path) != genotype:
             raise InputError(
                 f"The run in '{self.run.path}' began with another genotype; received "
-                f"'{self.arguments.genotype}'. Give --genotype '{path}'."
+                f"'{shown(self.arguments.genotype)}'. Give --genotype '{path}'."
             )
 
     def plan(self):

@@ -79,9 +79,31 @@ def load_dataset_of(config):
     )
 
 
+def imports_setting():
+    """Returns the field of the user's own code."""
+    return setting(
+        None,
+        optional(several(PYTHON)),
+        "code of your own",
+        f"{IMPORT_HELP}. The run records them for all later scripts",
+        metavar="FILE",
+    )
+
+
+def central_fraction_setting():
+    """Returns the field of how much of an image remains after it is resized."""
+    return setting(
+        1.0,
+        number(above=0),
+        "data",
+        "part of its sides that an image keeps when it is cropped after resizing; "
+        "with 0.875, an image of 224 pixels is resized to 256 first",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig(Config):
-    """What a search and a retraining have in common."""
+class DataConfig(Config):
+    """Which data a network is for."""
 
     dataset: str = setting(
         "fashion_mnist_small",
@@ -106,6 +128,12 @@ class TrainingConfig(Config):
         "resize all images to this size; none keeps their own",
         metavar=("HEIGHT", "WIDTH"),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(DataConfig):
+    """What a search and a retraining have in common."""
+
     crop_padding: int = setting(
         4,
         whole_number(0),
@@ -197,13 +225,7 @@ class TrainingConfig(Config):
         "again for its gradients. This gives the same results and takes about a third "
         "more time; try --gradient-accumulation first",
     )
-    imports: tuple = setting(
-        None,
-        optional(several(PYTHON)),
-        "code of your own",
-        f"{IMPORT_HELP}. The run records them for all later scripts",
-        metavar="FILE",
-    )
+    imports: tuple = imports_setting()
     momentum: float = setting(0.9, PART, WEIGHTS, "momentum of SGD")
     weight_decay: float = setting(3e-4, number(minimum=0), WEIGHTS, DECAY_HELP)
     clip_norm: float = setting(

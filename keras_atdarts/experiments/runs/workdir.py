@@ -207,20 +207,21 @@ class RunDirectory(Directory):
             return False
         return isinstance(saved, dict) and saved.get(FINISHED, "before") is None
 
-    def read_config(self, config_class):
-        """Returns the configuration and the data set's description.
+    def read_config(self, *config_classes):
+        """Returns the configuration, of one of the classes, and the data's description.
 
         Raises:
             InputError: where another kind of run, or none, wrote the file.
         """
         saved = self.read_json(CONFIG)
-        if not isinstance(saved, dict) or saved.get("kind") != config_class.__name__:
-            kind = saved.get("kind") if isinstance(saved, dict) else None
+        classes = {each.__name__: each for each in config_classes}
+        kind = saved.get("kind") if isinstance(saved, dict) else None
+        if str(kind) not in classes:
             raise InputError(
                 f"'{self.file(CONFIG)}' is of another kind of run: expected "
-                f"{config_class.__name__}, received {kind}. Give another directory."
+                f"{' or '.join(classes)}, received {kind}. Give another directory."
             )
-        return config_class.from_dict(saved["config"]), saved["dataset"]
+        return classes[kind].from_dict(saved["config"]), saved["dataset"]
 
     def finished_epochs(self):
         """Returns how many epochs are finished."""

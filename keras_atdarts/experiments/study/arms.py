@@ -8,6 +8,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.text_forms import is_text
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import operation_names
 
@@ -55,7 +56,8 @@ def parse_arm(word):
 
     Args:
         word: A search space, `random`, a published genotype, the path of a
-            genotype file, or one of the last two as `NAME=GENOTYPE`.
+            genotype file, or one of the last two, or the text of a genotype, as
+            `NAME=GENOTYPE`.
 
     Raises:
         InputError: It is none of these, or cannot be the name of a directory.
@@ -78,7 +80,8 @@ def parse_arm(word):
         is_of_run = path.name == "genotype.json"
         name = path.resolve().parent.name if is_of_run else path.stem
     check_own_name(name)
-    if origin not in published_genotypes() and not pathlib.Path(origin).exists():
+    is_known = origin in published_genotypes() or is_text(origin)
+    if not is_known and not pathlib.Path(origin).exists():
         known = (*SEARCH_SPACES, RANDOM, *published_genotypes())
         raise unknown_name("arm or genotype file", origin, known)
     return Arm(name, GIVEN, Genotype.load(origin, operation_names()))
