@@ -11,6 +11,9 @@ graphviz); without it the DOT text is written all the same.
 import pathlib
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import keras
 
 from keras_atdarts.errors import InputError

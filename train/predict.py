@@ -12,10 +12,16 @@ others are still classified; the exit code is then 2.
 import argparse
 import collections
 import json
+import os
 import pathlib
 import re
 import sys
 from typing import NamedTuple
+
+# Before TensorFlow is loaded: without a GPU, it reports as an error that it finds none.
+os.environ.setdefault(
+    "TF_CPP_MIN_LOG_LEVEL", "1" if os.path.exists("/proc/driver/nvidia") else "3"
+)
 
 import numpy as np
 import tensorflow as tf

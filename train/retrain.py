@@ -17,6 +17,9 @@ On several machines, start the same command on each, with TF_CONFIG set.
 
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import keras
 
 from keras_atdarts.data.augmentation import Augmentation

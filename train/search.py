@@ -21,6 +21,9 @@ import datetime
 import sys
 import textwrap
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import numpy as np
 
 from keras_atdarts import atomic
