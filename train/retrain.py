@@ -217,7 +217,7 @@ def train(network, config, dataset, positions, training):
         )
 
     run = training.run
-    print(f"Training in {run.path}. The first step takes longest to prepare.")
+    print(f"Training in {run.path}.")
     drop_path = DropPathSchedule(config.drop_path_rate, config.epochs)
     latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
     training.fit(network, batches_from, [drop_path], [latest])
