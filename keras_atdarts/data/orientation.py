@@ -31,7 +31,7 @@ TIFF_HEADER = 8
 ENTRY = 12
 ORIENTATION_TAG = 274
 
-SMALL = 2**15  # Bytes of a file.
+SMALL = 2**16  # Bytes of a file.
 
 
 def read_orientation(content):
@@ -128,10 +128,15 @@ def upright(image, orientation):
     Returns:
         A tensor of the same type, of that shape or of `(width, height, channels)`.
     """
-    run_back = tf.stack([*_run_back(orientation), False])
-    image = tf.raw_ops.Reverse(tensor=image, dims=run_back)
-    axes = tf.where(_rows_are_columns(orientation), [1, 0, 2], [0, 1, 2])
-    return tf.transpose(image, axes)
+
+    def turned():
+        run_back = tf.stack([*_run_back(orientation), False])
+        forwards = tf.raw_ops.Reverse(tensor=image, dims=run_back)
+        axes = tf.where(_rows_are_columns(orientation), [1, 0, 2], [0, 1, 2])
+        return tf.transpose(forwards, axes)
+
+    # Most images need nothing, which is faster than to turn them by nothing.
+    return tf.cond(tf.equal(orientation, UPRIGHT), lambda: image, turned)
 
 
 def upright_size(size, orientation):
