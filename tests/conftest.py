@@ -4,6 +4,7 @@ import keras
 import pytest
 from tensorflow.python.framework.config import disable_op_determinism
 
+from keras_atdarts.data.bucket import without_bucket
 from keras_atdarts.experiments.runs import training
 from keras_atdarts.kernels.machine import divide_cpu
 
@@ -21,6 +22,13 @@ def seeded():
 def without_notes(monkeypatch):
     """Scripts say the same whether the kernels for CPUs could be compiled or not."""
     monkeypatch.setattr(training, "note_missing_kernels", lambda: None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bucketless():
+    """Builders that tests make themselves leave no temporary folders either."""
+    with without_bucket():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -21,6 +21,23 @@ def write_image(path, pixels):
     path.write_bytes(encode(pixels).numpy())
 
 
+def with_orientation(content, orientation, byte_order="<", before=b""):
+    """Returns a JPEG with Exif metadata, in which a maker comes first.
+
+    `byte_order` is that of `struct`; `before` are segments that precede Exif.
+    """
+    mark = {"<": b"II", ">": b"MM"}[byte_order]
+    tiff = mark + struct.pack(f"{byte_order}HIH", 42, 8, 2)
+    tiff += struct.pack(f"{byte_order}HHI4s", 271, 2, 4, b"Eye")
+    tiff += struct.pack(f"{byte_order}HHIHxx", 274, 3, 1, orientation) + bytes(4)
+    return content[:2] + before + segment(0xE1, b"Exif\0\0" + tiff) + content[2:]
+
+
+def segment(marker, content):
+    """Returns a segment of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+
+
 def read_data_uri(uri):
     """Returns the pixels of a PNG that an address contains."""
     content = base64.b64decode(uri.split(",", maxsplit=1)[1])

@@ -15,6 +15,9 @@ import pathlib
 import subprocess
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.candidates import read_candidates

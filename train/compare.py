@@ -21,6 +21,9 @@ import pathlib
 import shlex
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts import atomic
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import script_parser

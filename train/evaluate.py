@@ -8,6 +8,9 @@ multiply-adds, and writes them to evaluation.json in the run's directory.
 
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts.experiments.runs.flags import TRAINED_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag

@@ -9,6 +9,9 @@ and compared with the network before it is put in place.
 
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts.experiments.runs.flags import TRAINED_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag

@@ -17,6 +17,9 @@ import json
 import pathlib
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import keras
 
 from keras_atdarts import atomic

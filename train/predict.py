@@ -1,23 +1,32 @@
 """Names what images show, with a SavedModel that train/export.py wrote.
 
-Needs TensorFlow and the SavedModel, nothing else of this project. Images are PNG
-or JPEG files of any size, grey or colour, or folders of such files. One that
-cannot be decoded is reported, and the others are still classified; the exit code
-is then 2.
+Needs TensorFlow and the SavedModel, nothing else of this project. Images are PNG,
+JPEG, WebP, BMP or GIF files of any size, grey or colour, or folders of such files.
+The SavedModel decodes them as it was trained: photographs are turned as the camera
+was held, transparency is dropped. One that cannot be decoded is reported, and the
+others are still classified; the exit code is then 2.
 
     python train/predict.py saved_models/a shirt.png boot.jpg
 """
 
 import argparse
+import collections
 import json
+import os
 import pathlib
+import re
 import sys
 from typing import NamedTuple
+
+# Before TensorFlow is loaded: without a GPU, it reports as an error that it finds none.
+os.environ.setdefault(
+    "TF_CPP_MIN_LOG_LEVEL", "1" if os.path.exists("/proc/driver/nvidia") else "3"
+)
 
 import numpy as np
 import tensorflow as tf
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -26,7 +35,7 @@ class Classifier(NamedTuple):
     """What a SavedModel offers."""
 
     classify: callable
-    num_channels: int
+    decode: callable
     class_names: list
 
 
@@ -46,7 +55,7 @@ def main(argv=None):
         print(describe(found))
     for path, row in zip(paths, probabilities, strict=True):
         if row is None:
-            report(f"'{path}' {why_unreadable(path)}")
+            report(f"'{path}' {why_unreadable(path, classifier)}")
     return 0 if len(found) == len(paths) else EXIT_BAD_INPUT
 
 
@@ -88,13 +97,32 @@ def find_images(names):
         if not path.is_dir():
             paths.append(str(path))
             continue
-        inside = [
-            each for each in path.iterdir() if each.suffix.lower() in IMAGE_SUFFIXES
-        ]
+        visible = [each for each in path.iterdir() if not each.name.startswith(".")]
+        inside = [each for each in visible if is_image(each)]
+        others = [each for each in visible if not is_image(each)]
         if not inside:
-            fail(f"'{path}' has no images: expected {', '.join(IMAGE_SUFFIXES)} files.")
+            fail(
+                f"'{path}' has no images{f', but {count_kinds(others)}' * bool(others)}"
+                f": expected {', '.join(IMAGE_SUFFIXES)} files."
+            )
+        if others:
+            print(f"Left out of {path}: {count_kinds(others)}.", file=sys.stderr)
         paths.extend(map(str, sorted(inside)))
     return paths
+
+
+def is_image(path):
+    """Returns whether a path is that of an image, by the end of its name."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
+
+
+def count_kinds(paths):
+    """Returns how many paths there are of each kind, such as "2 .heic, 1 folder"."""
+    kinds = collections.Counter(
+        "folder" if path.is_dir() else path.suffix.lower() or "without an ending"
+        for path in sorted(paths)
+    )
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
 
 
 def load_classifier(directory):
@@ -103,32 +131,37 @@ def load_classifier(directory):
     if not (directory / "saved_model.pb").is_file():
         fail(f"'{directory}' is not a SavedModel: it has no saved_model.pb. {expected}")
     try:
-        classify = tf.saved_model.load(str(directory)).signatures["serving_default"]
-        images = classify.structured_input_signature[1]["images"]
+        signatures = tf.saved_model.load(str(directory)).signatures
+        classify = signatures["serving_default"]
         num_classes = classify.structured_outputs["probabilities"].shape[-1]
         class_names = (directory / "assets" / "class_names.txt").read_text("utf-8")
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         fail(f"Cannot use the SavedModel '{directory}': {first_line(error)} {expected}")
+    if "decode" not in signatures:
+        fail(
+            f"The SavedModel '{directory}' does not decode image files: an earlier "
+            "version wrote it. Export it again with train/export.py --overwrite."
+        )
     class_names = class_names.splitlines()
     if len(class_names) != num_classes:
         fail(
             f"The SavedModel '{directory}' has {num_classes} classes, but names "
             f"{len(class_names)}. {expected}"
         )
-    return Classifier(classify, images.shape[-1], class_names)
+    return Classifier(classify, signatures["decode"], class_names)
 
 
 def predict(classifier, paths, batch_size):
     """Returns the probabilities for each path; None where it cannot be decoded."""
     probabilities = [None] * len(paths)
-    for positions, images in read_batches(paths, classifier.num_channels, batch_size):
+    for positions, images in read_batches(classifier, paths, batch_size):
         rows = classifier.classify(images=images)["probabilities"].numpy()
         for position, row in zip(positions.numpy(), rows, strict=True):
             probabilities[position] = row
     return probabilities
 
 
-def read_batches(paths, num_channels, batch_size):
+def read_batches(classifier, paths, batch_size):
     """Returns batches of (positions in `paths`, uint8 images), decoded in parallel.
 
     Of `batch_size` images that follow each other, those of the same size make a
@@ -136,10 +169,7 @@ def read_batches(paths, num_channels, batch_size):
     """
 
     def decode(position, path):
-        content = tf.io.read_file(path)
-        return position, tf.io.decode_image(
-            content, num_channels, expand_animations=False
-        )
+        return position, classifier.decode(content=tf.io.read_file(path))["image"]
 
     def by_size(positions, images):
         return tf.data.Dataset.zip(positions, images).group_by_window(
@@ -177,11 +207,16 @@ def describe(found):
     )
 
 
-def why_unreadable(path):
+def why_unreadable(path, classifier):
     """Returns the end of the sentence about an image that could not be decoded."""
     if not pathlib.Path(path).is_file():
         return "does not exist: expected an image file."
-    return "cannot be decoded: expected a whole PNG or JPEG file."
+    expected = f"expected {', '.join(IMAGE_SUFFIXES)} files that are whole."
+    try:
+        classifier.decode(content=tf.io.read_file(path))
+    except tf.errors.OpError as error:
+        return f"cannot be decoded ({reason(error)}): {expected}"
+    return f"cannot be classified: {expected}"
 
 
 def positive_number(word):
@@ -198,6 +233,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         fail(f"{message}. See --help.")
+
+
+def reason(error):
+    """Returns what TensorFlow says of an error, without where it arose."""
+    message = re.sub(r"{{.*?}}|\[Op:.*", "", error.message)
+    lines = [line.strip() for line in message.splitlines() if "[[" not in line]
+    return (lines or [type(error).__name__])[-1].rstrip(".")
 
 
 def first_line(error):

@@ -13,6 +13,9 @@ there is.
 import argparse
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.reports.cells_part import GRAPHVIZ_HINT

@@ -17,6 +17,9 @@ On several machines, start the same command on each, with TF_CONFIG set.
 
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import keras
 
 from keras_atdarts.data.augmentation import Augmentation
@@ -213,7 +216,7 @@ def train(network, config, dataset, positions, training):
         )
 
     run = training.run
-    print(f"Training in {run.path}. The first step takes longest to prepare.")
+    print(f"Training in {run.path}.")
     drop_path = DropPathSchedule(config.drop_path_rate, config.epochs)
     latest = LatestNetwork(run.file(workdir.NETWORK), without_auxiliary_head)
     training.fit(network, batches_from, [drop_path], [latest])

@@ -21,6 +21,9 @@ import datetime
 import sys
 import textwrap
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 import numpy as np
 
 from keras_atdarts import atomic
@@ -244,7 +247,7 @@ def search(supernet, config, dataset, split, training):
         with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
             np.savez(unfinished, weights=split[0], alphas=split[1])
         of_chief = [GenotypeHistory(run, derive_genotype)]
-    print(f"Searching in {run.path}. The first step takes longest to prepare.")
+    print(f"Searching in {run.path}.")
     warm_up = AlphaWarmUp(config.warm_up_epochs)
     training.fit(supernet, batches_from, [warm_up], of_chief)
     if workers.is_chief:

@@ -4,7 +4,8 @@ import math
 
 import tensorflow as tf
 
-from keras_atdarts.data import images
+from keras_atdarts.data.decoding import decode_part
+from keras_atdarts.data.images import scale
 
 # The area of the part in that of the image, and its width over its height.
 AREA = (0.08, 1.0)
@@ -24,37 +25,7 @@ def decode_random_part(content, seed, image_shape):
         A `uint8` tensor of `image_shape`.
     """
     part = decode_part(content, image_shape[-1], lambda size: random_box(size, seed))
-    return tf.ensure_shape(images.scale(part, image_shape[:2]), image_shape)
-
-
-def decode_part(content, channels, choose_box):
-    """Decodes a part of an image, and of a JPEG no more than that part.
-
-    A JPEG stores colours more coarsely than pixels. At the border of the part they
-    can differ a little from those of the whole image, because the colours beyond
-    are not decoded.
-
-    Args:
-        content: String tensor, the bytes of the file.
-        channels: Integer, as in `images.decode`.
-        choose_box: Function from the height and width of the image, an integer
-            tensor of shape `(2,)`, to the box, one of shape `(4,)`: top, left,
-            height and width.
-
-    Returns:
-        A `uint8` tensor of shape `(height, width, channels)`.
-    """
-
-    def part_of_jpeg():
-        box = choose_box(tf.io.extract_jpeg_shape(content)[:2])
-        return tf.image.decode_and_crop_jpeg(content, box, channels)
-
-    def part_of_other():
-        image = images.decode(content, (None, None, channels))
-        top, left, height, width = tf.unstack(choose_box(tf.shape(image)[:2]))
-        return image[top : top + height, left : left + width]
-
-    return tf.cond(tf.io.is_jpeg(content), part_of_jpeg, part_of_other)
+    return tf.ensure_shape(scale(part, image_shape[:2]), image_shape)
 
 
 def random_box(size, seed):

@@ -8,6 +8,7 @@ import urllib.request
 
 import tensorflow_datasets as tfds
 
+from keras_atdarts.data import bucket
 from keras_atdarts.data import cache
 from keras_atdarts.data import idx_files
 from keras_atdarts.data import image_folder
@@ -95,7 +96,8 @@ def open_builder(request):
 
     A name that is not registered is looked up in the catalogue of TFDS.
     """
-    return _OPENERS.get(request.name, from_catalogue)(request)
+    with bucket.without_bucket():
+        return _OPENERS.get(request.name, from_catalogue)(request)
 
 
 @register_dataset("fashion_mnist_small")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from keras_atdarts.data import decoding
 from keras_atdarts.data import images
 from keras_atdarts.errors import InputError
 
@@ -124,7 +125,7 @@ class ImageDataset:
     def decode(self, content, label):
         """Turns an example of `read_encoded` into one of `read`."""
         stored_shape = self._builder.info.features["image"].shape
-        image = images.decode(content, stored_shape)
+        image = decoding.decode(content, stored_shape)
         return images.resize(image, self.image_shape[:2], self.central_fraction), label
 
     def encoded_bytes(self, split):
@@ -199,7 +200,7 @@ class ImageDataset:
         except tf.errors.OpError as error:
             raise InputError(
                 f"The split '{split}' of '{self.name}' cannot be read from "
-                f"{self._builder.data_dir}: {images.error_reason(error)}. "
+                f"{self._builder.data_dir}: {decoding.error_reason(error)}. "
                 "Its files are damaged: get them again."
             ) from error
         return split_images, labels

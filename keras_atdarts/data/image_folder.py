@@ -1,13 +1,18 @@
 """A user's own images: one sub-folder per class, every image checked."""
 
+import collections
 import os
 import pathlib
+import sys
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from keras_atdarts.data import images
+from keras_atdarts.data import decoding
+from keras_atdarts.data.image_files import READABLE
+from keras_atdarts.data.image_files import describe_left_out
+from keras_atdarts.data.image_files import list_images
 from keras_atdarts.errors import InputError
 
 # Names of the sub-folder with the test images, in order of preference.
@@ -61,6 +66,10 @@ class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
             ),
         )
 
+    def is_prepared(self):
+        """Always: where TFDS would look for files of its own there are none."""
+        return True
+
     def _download_and_prepare(self, *args, **kwargs):
         """Nothing to do: the files are read where they are."""
 
@@ -97,17 +106,19 @@ def folder_builder(root, test_fraction, seed):
     if not root.is_dir():
         raise InputError(f"The image folder {root} does not exist: check its path.")
     train_root, test_root = _split_folders(root)
-    train_files = _list_classes(train_root)
+    train_files, left_out = _list_classes(train_root)
     class_names = tuple(train_files)
     if test_root is None:
         train_files, test_files = _split_classes(train_files, test_fraction, seed)
     else:
-        test_files = _list_classes(test_root)
+        test_files, left_out_of_tests = _list_classes(test_root)
+        left_out += left_out_of_tests
         _check_same_classes(test_root, test_files, class_names)
     files = {
         "train": _shuffled(train_files, class_names, seed),
         "test": _shuffled(test_files, class_names, seed),
     }
+    _say_left_out(root, left_out)
     image_shape = _check_images(np.concatenate([paths for paths, _ in files.values()]))
     return FolderBuilder(root, files, class_names, image_shape)
 
@@ -132,27 +143,38 @@ def _split_folders(root):
 
 
 def _list_classes(folder):
-    """Returns a dict from class name to the sorted paths of its images."""
-    classes = {}
+    """Finds the images of each class.
+
+    Returns:
+        Dict from class name to the sorted paths of its images; and a
+        `collections.Counter` of what else lies in the folders of the classes.
+    """
+    classes, left_out = {}, collections.Counter()
     for class_folder in _sub_folders(folder):
-        paths = sorted(
-            str(path)
-            for path in class_folder.iterdir()
-            if path.suffix.lower() in images.IMAGE_SUFFIXES
-            and not path.name.startswith(".")
-        )
+        paths, others = list_images(class_folder)
         if not paths:
+            instead = f", but {describe_left_out(others)}" if others else ""
             raise InputError(
-                f"The class folder {class_folder} has no images "
-                f"({', '.join(images.IMAGE_SUFFIXES)}): fill or remove it."
+                f"The class folder {class_folder} has no images{instead}. Expected "
+                f"{READABLE} in the folder itself: fill or remove it."
             )
-        classes[class_folder.name] = paths
+        classes[class_folder.name] = [str(path) for path in paths]
+        left_out += others
     if len(classes) < 2:
         raise InputError(
             f"{folder} has {len(classes)} class folders, expected at least 2: put "
             "the images of each class into a sub-folder named after it."
         )
-    return classes
+    return classes, left_out
+
+
+def _say_left_out(root, left_out):
+    if left_out:
+        print(
+            f"Left out of {root}: {describe_left_out(left_out)}. Read are {READABLE} "
+            "in the folders of the classes themselves.",
+            file=sys.stderr,
+        )
 
 
 def _check_same_classes(test_root, test_files, class_names):
@@ -213,7 +235,7 @@ def _check_images(paths):
 
 
 def _image_shape(path):
-    image = tf.io.decode_image(tf.io.read_file(path), expand_animations=False)
+    image = decoding.decode_as_stored(tf.io.read_file(path))
     return tf.shape(image, tf.int64)
 
 
@@ -222,7 +244,7 @@ def _broken_image(broken):
         _image_shape(broken[0])
         reason = "it cannot be decoded"
     except tf.errors.OpError as error:
-        reason = images.error_reason(error)
+        reason = decoding.error_reason(error)
     others = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
     return InputError(
         f"Broken image {broken[0]}{others}: {reason}. Repair or remove it."

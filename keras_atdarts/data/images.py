@@ -1,36 +1,7 @@
-"""Images as tensors: decoding, resizing, normalising."""
-
-import re
+"""Images as tensors: resizing, normalising."""
 
 import numpy as np
 import tensorflow as tf
-
-# What `decode` reads, by the end of a file's name.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-
-
-def decode(content, shape):
-    """Decodes a PNG, JPEG, BMP or (first frame of a) GIF.
-
-    Args:
-        content: String tensor, the bytes of the file.
-        shape: Tuple `(height, width, channels)` of the image; height and width may
-            be `None`. With 3 channels a grey image becomes a colour image.
-            Transparency is dropped.
-
-    Returns:
-        A `uint8` tensor of that shape.
-    """
-    image = tf.io.decode_image(content, expand_animations=False)
-    # 1 to 4 channels: grey, grey + transparency, RGB, RGB + transparency.
-    channels = shape[-1]
-    if channels > 1:
-        image = tf.cond(
-            tf.shape(image)[-1] < channels,
-            lambda: tf.repeat(image[..., :1], channels, axis=-1),
-            lambda: image,
-        )
-    return tf.ensure_shape(image[..., :channels], shape)
 
 
 def resize(images, image_size, central_fraction=1.0):
@@ -92,9 +63,3 @@ def normalize(images, mean, std):
     scale = (1 / std).astype("float32")
     offset = (-255 * np.array(mean) / std).astype("float32")
     return tf.cast(images, tf.float32) * scale + offset
-
-
-def error_reason(error):
-    """Returns one line on what went wrong, from a `tf.errors.OpError`."""
-    lines = re.sub(r"{{.*?}}|\[Op:.*", "", error.message).strip().splitlines()
-    return lines[0].rstrip(". ") if lines else type(error).__name__

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.data import images as image_functions
+from keras_atdarts.data.decoding import decode
 from keras_atdarts.errors import InputError
 from keras_atdarts.networks.inference import folded
 from keras_atdarts.networks.inference import in_float32
@@ -49,6 +50,7 @@ class RawImageClassifier(tf.Module):
 
         any_size = tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
         self.serve = tf.function(serve, input_signature=[any_size])
+        self.decode = image_decoder(channels)
 
 
 def export_saved_model(network, directory, dataset, genotype, overwrite=False):
@@ -62,6 +64,10 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     `probabilities`, float32 `(batch, num_classes)`. Images of another size are
     resized as test images are: the aspect ratio is kept, the centre cropped. The
     class names, one a line, and the genotype are in its folder `assets`.
+
+    Its signature `decode` maps `content`, a string, the bytes of an image file, to
+    `image`, uint8 of shape `(height, width, channels)`, as training images are
+    decoded: see `keras_atdarts.data.decoding.decode`.
 
     Args:
         network: A Functional `keras.Model` from normalised images to logits.
@@ -78,8 +84,10 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     Example:
 
     >>> export_saved_model(network, "saved_models/a", dataset.description(), genotype)
-    >>> classify = tf.saved_model.load("saved_models/a").signatures["serving_default"]
-    >>> classify(images=raw_images)["probabilities"]
+    >>> signatures = tf.saved_model.load("saved_models/a").signatures
+    >>> content = tf.io.read_file("boot.jpg")
+    >>> image = signatures["decode"](content=content)["image"]
+    >>> signatures["serving_default"](images=image[tf.newaxis])["probabilities"]
     """
     directory = pathlib.Path(directory)
     check_destination(directory, overwrite)
@@ -98,10 +106,20 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
         written = pathlib.Path(scratch_path) / "saved_model"
         assets = write_assets(pathlib.Path(scratch_path), dataset, genotype)
         module = RawImageClassifier(fast, dataset, assets)
-        signatures = {"serving_default": module.serve}
+        signatures = {"serving_default": module.serve, "decode": module.decode}
         tf.saved_model.save(module, str(written), signatures)
         compare(written, network, dataset)
         put_in_place(written, directory, pathlib.Path(scratch_path) / "replaced")
+
+
+def image_decoder(channels):
+    """Returns the function from the bytes of an image file to its pixels."""
+
+    def image_of(content):
+        return {"image": decode(content, (None, None, channels))}
+
+    spec = tf.TensorSpec((), tf.string, "content")
+    return tf.function(image_of, input_signature=[spec])
 
 
 def with_constants(network):

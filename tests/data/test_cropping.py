@@ -4,7 +4,7 @@ import tensorflow as tf
 from sample_data import random_pixels
 
 from keras_atdarts.data import cropping
-from keras_atdarts.data import images
+from keras_atdarts.data import decoding
 
 SEED = tf.constant([3, 4], tf.int64)
 
@@ -63,12 +63,12 @@ def encode(pixels, kind):
 @pytest.mark.parametrize("stored", [1, 3])
 def test_the_part_is_that_of_the_whole_image(kind, stored):
     content = encode(random_pixels(40, 60, stored), kind)
-    whole = images.decode(content, (40, 60, 3)).numpy()
-    part = cropping.decode_part(content, 3, lambda size: tf.constant([5, 7, 30, 41]))
+    whole = decoding.decode(content, (40, 60, 3)).numpy()
+    part = decoding.decode_part(content, 3, lambda size: tf.constant([5, 7, 30, 41]))
     assert part.shape == (30, 41, 3)
     # JPEG interpolates colour between pixels; at the border it lacks neighbours.
     np.testing.assert_array_equal(part[2:-2, 2:-2], whole[7:33, 9:46])
-    everything = cropping.decode_part(
+    everything = decoding.decode_part(
         content, 3, lambda size: tf.concat([[0, 0], size], axis=0)
     )
     np.testing.assert_array_equal(everything, whole)

@@ -1,7 +1,11 @@
+import logging
+import tempfile
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from sample_data import random_pixels
+from sample_data import with_orientation
 from sample_data import write_image
 from sample_data import write_image_folder
 
@@ -107,6 +111,87 @@ def test_sizes_that_differ(tmp_path):
     assert dataset.arrays("train")[0].shape[1:] == (12, 9, 1)
 
 
+def write_nested(root):
+    write_image(root / "a" / "more" / "deep.png", random_pixels(9, 7, 1))
+
+
+def write_upper_case(root):
+    path = root / "a" / "000.png"
+    path.rename(path.with_name("IMG_000.PNG"))
+
+
+def write_names_of_all_languages(root):
+    (root / "a").rename(root / "Äpfel und 梨")
+    write_image(
+        root / "b" / "mon été à Kraków 猫.png", np.full((9, 7, 1), 90, np.uint8)
+    )
+
+
+@pytest.mark.parametrize(
+    "change, names, count",
+    [
+        (write_nested, ("a", "b", "c"), 30),
+        (write_upper_case, ("a", "b", "c"), 30),
+        (write_names_of_all_languages, ("b", "c", "Äpfel und 梨"), 31),
+    ],
+)
+def test_folders_as_they_are(tmp_path, change, names, count):
+    root = write_image_folder(tmp_path / "my photos (2)")
+    change(root)
+    dataset = load_dataset(root)
+    assert dataset.class_names == names
+    assert len(levels(dataset, "train")) + len(levels(dataset, "test")) == count
+
+
+def test_a_class_may_be_missing_among_the_test_images(tmp_path):
+    write_image_folder(tmp_path / "train", images_per_class=4)
+    write_image_folder(tmp_path / "test", images_per_class=2, classes="ac")
+    dataset = load_dataset(tmp_path)
+    assert dataset.class_names == ("a", "b", "c")
+    assert sorted(dataset.arrays("test")[1]) == [0, 0, 2, 2]
+
+
+def test_what_is_left_out_is_said_in_one_line(tmp_path, capsys):
+    write_image_folder(tmp_path / "train")
+    write_image_folder(tmp_path / "test")
+    for name in ("a/1.heic", "b/2.HEIC", "c/3.tif", "c/README", "c/.DS_Store"):
+        (tmp_path / "train" / name).write_bytes(b"")
+    (tmp_path / "test" / "a" / "4.heic").write_bytes(b"")
+    write_nested(tmp_path / "train")
+    load_dataset(tmp_path)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"Left out of {tmp_path}: 3 .heic files, 1 folder, 1 .tif file, "
+        "1 file without an ending. Read are .png, .jpg"
+    )
+
+
+def test_nothing_is_said_and_left_behind(tmp_path, capsys, caplog, monkeypatch):
+    """Neither by us nor by TFDS, whose builders would leave temporary folders."""
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *names: pytest.fail(str(names)))
+    write_image_folder(tmp_path)
+    with caplog.at_level(logging.INFO, "absl"):
+        load_dataset(tmp_path).arrays("test")
+    assert capsys.readouterr().err == ""
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_photographs_are_turned_and_decoded_like_those_to_predict(tmp_path):
+    """An image that is dark at the top, held in two ways."""
+    seen = np.zeros((32, 48, 3), np.uint8)
+    seen[16:] = 200
+    sideways = tf.io.encode_jpeg(np.rot90(seen), quality=100).numpy()
+    for name in "ab":
+        for index in range(2):
+            write_image(tmp_path / name / f"{index}.jpg", seen)
+            turned = tmp_path / name / f"turned {index}.jpg"
+            turned.write_bytes(with_orientation(sideways, 6))
+    dataset = load_dataset(tmp_path)
+    assert dataset.image_shape == (32, 48, 3)
+    for pixels in dataset.arrays("train")[0]:
+        np.testing.assert_allclose(pixels, seen, atol=4)
+
+
 def damage(path, content):
     path.write_bytes(content)
     return path
@@ -129,15 +214,27 @@ def test_missing_folder(tmp_path):
         load_dataset("folder", tmp_path / "nowhere")
 
 
-def test_folder_without_classes(tmp_path):
-    with pytest.raises(InputError, match="0 class folders, expected at least 2"):
+@pytest.mark.parametrize("classes", ["", "a"])
+def test_folder_without_classes(tmp_path, classes):
+    write_image_folder(tmp_path, classes=classes)
+    expected = f"{len(classes)} class folders, expected at least 2"
+    with pytest.raises(InputError, match=expected):
         load_dataset(tmp_path)
 
 
 def test_class_folder_without_images(tmp_path):
     write_image_folder(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="class folder .*empty has no images"):
+    with pytest.raises(InputError, match="class folder .*empty has no images. Exp"):
+        load_dataset(tmp_path)
+
+
+def test_class_folder_with_other_things_only(tmp_path):
+    write_image_folder(tmp_path)
+    (tmp_path / "b" / "deeper").mkdir()
+    for path in (tmp_path / "b").glob("*.png"):
+        path.rename(path.with_suffix(".heic"))
+    with pytest.raises(InputError, match="no images, but 10 .heic files, 1 folder."):
         load_dataset(tmp_path)
 
 

@@ -6,19 +6,6 @@ from sample_data import random_pixels
 from keras_atdarts.data import images
 
 
-@pytest.mark.parametrize("stored, asked", [(1, 1), (2, 1), (3, 3), (4, 3)])
-def test_decode_keeps_the_colours(stored, asked):
-    pixels = random_pixels(5, 4, stored)
-    decoded = images.decode(tf.io.encode_png(pixels), (5, 4, asked))
-    np.testing.assert_array_equal(decoded, pixels[..., :asked])
-
-
-def test_decode_repeats_grey():
-    pixels = random_pixels(5, 4, 1)
-    decoded = images.decode(tf.io.encode_png(pixels), (None, None, 3))
-    np.testing.assert_array_equal(decoded, np.repeat(pixels, 3, axis=-1))
-
-
 def test_resize_keeps_equal_sizes_untouched():
     pixels = random_pixels(2, 5, 4, 3)
     np.testing.assert_array_equal(images.resize(tf.constant(pixels), (5, 4)), pixels)

@@ -1,5 +1,6 @@
 """What scripts tell TensorFlow and XLA."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -9,6 +10,51 @@ import scripts
 import tensorflow as tf
 
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
+
+QUIET = "keras_atdarts.experiments.runs.quiet"
+SCRIPTS = sorted(scripts.FOLDER.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_silence_tensorflow_before_they_load_it(path):
+    first = next(
+        statement
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        if not isinstance(statement, (ast.Import, ast.ImportFrom))
+        or name_of(statement).split(".")[0] not in sys.stdlib_module_names
+        if not is_docstring(statement)
+    )
+    if path.name == "predict.py":  # It stands alone.
+        assert "TF_CPP_MIN_LOG_LEVEL" in ast.unparse(first)
+    else:
+        assert f"{first.module}.{first.names[0].name}" == QUIET
+
+
+def is_docstring(statement):
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def name_of(statement):
+    return getattr(statement, "module", None) or statement.names[0].name
+
+
+@pytest.mark.parametrize("chosen", [None, "0"])
+def test_whoever_sets_the_level_decides(chosen):
+    others = {name: os.environ[name] for name in os.environ if "TF_CPP" not in name}
+    environment = (
+        others if chosen is None else {**others, "TF_CPP_MIN_LOG_LEVEL": chosen}
+    )
+    program = "import os, sys; level = os.environ['TF_CPP_MIN_LOG_LEVEL']"
+    program += "; print(level, 'tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {QUIET}; {program}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    level, loaded = done.stdout.split()
+    assert level in ([chosen] if chosen else ["1", "3"]) and loaded == "False"
 
 
 @pytest.mark.parametrize("tf32", [True, False])

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sample_data import with_orientation
 from tensorflow.python.eager import context
 
+from keras_atdarts.data import decoding
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.layers.batch_normalization import BatchNormalization
@@ -115,6 +117,19 @@ def test_signature_is_named_and_takes_raw_images_of_any_size(saved_model):
     assert inputs["images"].shape.as_list() == [None, None, None, 3]
     assert list(signature.structured_outputs) == ["probabilities"]
     assert signature.structured_outputs["probabilities"].shape.as_list() == [None, 3]
+
+
+def test_files_are_decoded_as_the_training_does(saved_model):
+    """A photograph held sideways, and a grey one: by a signature of its own."""
+    decode = tf.saved_model.load(str(saved_model)).signatures["decode"]
+    assert decode.structured_outputs["image"].shape.as_list() == [None, None, 3]
+    for channels in (1, 3):
+        jpeg = tf.io.encode_jpeg(raw_images(20, 30, channels)).numpy()
+        for orientation in (1, 8):
+            content = with_orientation(jpeg, orientation)
+            image = decode(content=tf.constant(content))["image"]
+            assert image.shape == ((20, 30, 3) if orientation == 1 else (30, 20, 3))
+            np.testing.assert_array_equal(image, decoding.decode(content, image.shape))
 
 
 def test_images_of_another_size_are_resized(network, saved_model):

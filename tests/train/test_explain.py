@@ -12,6 +12,7 @@ import scripts
 import tensorflow as tf
 
 from keras_atdarts.data.loading import load_dataset
+from keras_atdarts.experiments.explanations.explained_images import read_images
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.genotypes.genotype import CellGenotype
@@ -178,6 +179,21 @@ def test_a_saved_model_is_explained_by_occlusion(saved_model, tmp_path, capsys):
     expected = classify(images=tf.constant(pixels))["probabilities"].numpy()
     assert numbers["images"][1]["probability"] == pytest.approx(expected.max())
     assert numbers["images"][1]["predicted"] == "abc"[expected.argmax()]
+
+
+def test_files_in_cmyk_and_held_sideways(tmp_path, capsys):
+    image = pytest.importorskip(
+        "PIL.Image", reason="Only Pillow writes CMYK here: pip install pillow"
+    )
+    seen = np.zeros((32, 48, 3), np.uint8)
+    seen[16:] = 255
+    image.fromarray(seen).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    sideways = tf.io.encode_jpeg(np.rot90(seen), quality=100).numpy()
+    (tmp_path / "turned.jpg").write_bytes(sample_data.with_orientation(sideways, 6))
+    (tmp_path / "other.heic").write_bytes(b"")
+    for found in read_images([tmp_path], num_channels=1):
+        np.testing.assert_allclose(found.pixels, seen[..., :1], atol=4)
+    assert capsys.readouterr().err == f"Left out of {tmp_path}: 1 .heic file.\n"
 
 
 @pytest.mark.parametrize(

@@ -6,35 +6,38 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from sample_data import with_orientation
+
+from keras_atdarts.networks.export import image_decoder
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "train" / "predict.py"
 CLASS_NAMES = ("dark", "medium", "bright")
-NUM_CHANNELS = 3
 
 
 class Brightness(tf.Module):
-    """Classifies by mean brightness, so that the right answers are known."""
+    """Classifies by the brightness of the top, so that the right answers are known."""
 
-    def __init__(self, class_names):
+    def __init__(self, class_names, num_channels):
         super().__init__()
         self.class_names = tf.saved_model.Asset(str(class_names))
+        self.decode = image_decoder(num_channels)
+        any_size = tf.TensorSpec((None, None, None, num_channels), tf.uint8, "images")
+        self.serve = tf.function(self.classify, input_signature=[any_size])
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None, None, NUM_CHANNELS), tf.uint8, "images")
-        ]
-    )
-    def serve(self, images):
-        mean = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3])
+    def classify(self, images):
+        top = images[:, : (tf.shape(images)[1] + 1) // 2]
+        mean = tf.reduce_mean(tf.cast(top, tf.float32), axis=[1, 2, 3])
         distances = tf.abs(mean[:, tf.newaxis] - [0.0, 128.0, 255.0])
         return {"probabilities": tf.nn.softmax(-distances / 64)}
 
 
-def write_model(directory, class_names=CLASS_NAMES):
+def write_model(directory, class_names=CLASS_NAMES, num_channels=3, decodes=True):
     names_file = directory.parent / "class_names.txt"
     names_file.write_text("\n".join(class_names) + "\n")
-    module = Brightness(names_file)
+    module = Brightness(names_file, num_channels)
     signatures = {"serving_default": module.serve}
+    if decodes:
+        signatures["decode"] = module.decode
     tf.saved_model.save(module, str(directory), signatures=signatures)
     return directory
 
@@ -42,6 +45,11 @@ def write_model(directory, class_names=CLASS_NAMES):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("predict") / "model")
+
+
+@pytest.fixture(scope="module")
+def grey_model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("predict") / "grey", num_channels=1)
 
 
 def write_image(path, brightness, shape=(6, 5, 3)):
@@ -106,19 +114,39 @@ def test_undecodable_image_is_reported_and_the_others_predicted(model, tmp_path)
     assert done.stdout.count("\n") == 1
     reported = errors(done)
     assert len(reported) == 3
-    assert f"'{truncated}' cannot be decoded" in reported[0]
-    assert f"'{text}' cannot be decoded" in reported[1]
+    assert f"'{truncated}' cannot be decoded (jpeg::Uncompress failed." in reported[0]
+    assert f"'{text}' cannot be decoded (Unknown image file format." in reported[1]
     assert f"'{absent}' does not exist" in reported[2]
+
+
+@pytest.mark.parametrize("name", ["model", "grey_model"])
+def test_photographs_in_cmyk_and_held_sideways(request, name, tmp_path):
+    image = pytest.importorskip(
+        "PIL.Image", reason="Only Pillow writes CMYK here: pip install pillow"
+    )
+    seen = np.zeros((32, 48, 3), np.uint8)
+    seen[16:] = 255
+    image.fromarray(seen).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    sideways = tf.io.encode_jpeg(np.rot90(seen), quality=100).numpy()
+    (tmp_path / "turned.jpg").write_bytes(with_orientation(sideways, 6))
+    done = run(request.getfixturevalue(name), tmp_path, "--top", 1)
+    assert done.returncode == 0, done.stderr
+    for line, path in zip(done.stdout.splitlines(), ("cmyk", "turned"), strict=True):
+        assert f"{path}.jpg: dark" in line
+    assert "Unsupported color conversion" not in done.stderr
 
 
 def test_folder_gives_its_images_sorted(model, tmp_path):
     write_image(tmp_path / "b.png", 0)
     write_image(tmp_path / "a.jpg", 255)
-    (tmp_path / "notes.txt").write_text("no image")
+    for name in ("notes.txt", "1.heic", "2.HEIC", ".hidden"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "folder.png").mkdir()
     done = run(model, tmp_path)
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert "a.jpg: bright" in first and "b.png: dark" in second
+    assert f"Left out of {tmp_path}: 2 .heic, 1 folder, 1 .txt.\n" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -128,18 +156,29 @@ def test_folder_gives_its_images_sorted(model, tmp_path):
         (["{empty}", "{image}"], "is not a SavedModel"),
         (["{junk}", "{image}"], "Cannot use the SavedModel"),
         (["{wrong}", "{image}"], "3 classes, but names 2"),
+        (["{old}", "{image}"], "does not decode image files"),
         (["{model}", "{image}", "--top", "0"], "at least 1"),
         (["{model}"], "IMAGE"),
     ],
-    ids=["empty folder", "not a model", "junk", "class names", "top", "no image"],
+    ids=[
+        "empty folder",
+        "not a model",
+        "junk",
+        "class names",
+        "old",
+        "top",
+        "no image",
+    ],
 )
 def test_bad_input_is_one_line_and_code_2(model, tmp_path, words, expected):
-    places = {name: tmp_path / name for name in ("empty", "junk", "wrong")}
+    places = {name: tmp_path / name for name in ("empty", "junk", "wrong", "old")}
     places["empty"].mkdir()
     places["junk"].mkdir()
     (places["junk"] / "saved_model.pb").write_bytes(b"junk")
     if "{wrong}" in words:
         write_model(places["wrong"], class_names=("dark", "bright"))
+    if "{old}" in words:
+        write_model(places["old"], decodes=False)
     image = write_image(tmp_path / "a.png", 0)
     done = run(*(word.format(model=model, image=image, **places) for word in words))
     assert done.returncode == 2

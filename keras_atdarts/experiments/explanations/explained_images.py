@@ -1,16 +1,18 @@
 """The images that are explained: from files, or from a data set."""
 
 import pathlib
+import sys
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.data.images import IMAGE_SUFFIXES
-from keras_atdarts.data.images import error_reason
+from keras_atdarts.data.decoding import decode
+from keras_atdarts.data.decoding import error_reason
+from keras_atdarts.data.image_files import READABLE
+from keras_atdarts.data.image_files import describe_left_out
+from keras_atdarts.data.image_files import list_images
 from keras_atdarts.errors import InputError
-
-SUFFIXES = ", ".join(IMAGE_SUFFIXES)
 
 
 class ExplainedImage(NamedTuple):
@@ -50,15 +52,19 @@ def find_files(names):
     """Returns the paths of files as given, and of the images in folders, sorted."""
     found = []
     for path in map(pathlib.Path, names):
-        inside = [path]
-        if path.is_dir():
-            files = sorted(path.iterdir())
-            inside = [each for each in files if each.suffix.lower() in IMAGE_SUFFIXES]
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside, left_out = list_images(path)
+        others = describe_left_out(left_out)
         if not inside:
+            instead = f", but {others}" if others else ""
             raise InputError(
-                f"'{path}' has no images: expected {SUFFIXES} files. Give a folder "
+                f"'{path}' has no images{instead}: expected {READABLE}. Give a folder "
                 "that holds some."
             )
+        if others:
+            print(f"Left out of {path}: {others}.", file=sys.stderr)
         found += inside
     return found
 
@@ -67,7 +73,7 @@ def read_pixels(path, num_channels):
     """Returns the `uint8` array `(height, width, channels)` of an image file."""
     try:
         content = path.read_bytes()
-        image = tf.io.decode_image(content, num_channels, expand_animations=False)
+        image = decode(tf.constant(content), (None, None, num_channels))
     except OSError as error:
         raise InputError(
             f"'{path}' cannot be read ({error.strerror}): expected an image file. "
@@ -75,8 +81,8 @@ def read_pixels(path, num_channels):
         ) from error
     except tf.errors.OpError as error:
         raise InputError(
-            f"'{path}' cannot be decoded ({error_reason(error)}): expected a whole "
-            f"{SUFFIXES} file. Give another one."
+            f"'{path}' cannot be decoded ({error_reason(error)}): expected "
+            f"{READABLE} that are whole. Give another one."
         ) from error
     return image.numpy()
 

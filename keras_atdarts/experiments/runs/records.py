@@ -3,6 +3,8 @@
 A run that goes on from a checkpoint drops what it has recorded of later epochs.
 """
 
+import contextlib
+import io
 import pathlib
 import resource
 import time
@@ -26,11 +28,42 @@ def record_callbacks(run):
     end of an epoch follows the finished bar.
     """
     return [
-        keras.callbacks.ProgbarLogger(),
+        ProgressBar(),
         History(run.file(workdir.HISTORY)),
         Resources(run.file(workdir.RESOURCES)),
         TensorBoard(run.file(workdir.TENSORBOARD)),
     ]
+
+
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras' progress bar, but it does not take the first step for one like the others.
+
+    TensorFlow traces the network in it, which takes longer than many steps. So the bar
+    of a training first shows with the second step, and estimates by those after the
+    first. Two lines say what is going on until then, and how long it took.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.is_prepared = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self.start = time.monotonic()
+        if not self.is_prepared:
+            print(
+                "Preparing the first step: TensorFlow traces the network.", flush=True
+            )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.is_prepared:
+            super().on_train_batch_end(batch, logs)
+            return
+        self.is_prepared = True
+        print(f"Prepared in {time.monotonic() - self.start:.0f} s.", flush=True)
+        # Keras' bar must have seen it: it estimates by the time since then.
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().on_train_batch_end(batch, logs)
 
 
 class Rows(keras.callbacks.Callback):
