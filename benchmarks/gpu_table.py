@@ -40,6 +40,8 @@ def main(argv=None):
         arguments, rows = parse_arguments(argv, folder)
         table = Table(arguments, started + 60 * arguments.minutes)
         print(f"{measuring.machine_line(table.machine)}\n", flush=True)
+        if arguments.tiny:
+            print("The sizes are not those of the rows, but tiny.\n")
         print(measuring.markdown_header(comparisons.HEADER), flush=True)
         for row in rows:
             for outcome in table.measure(row):
