@@ -52,22 +52,21 @@ class Jobs:
         folder: Path, in which what commands share is written.
         steps: Integer.
         device: String.
-        tiny: Boolean, for networks with 4 filters and 3 cells, of two operations in a
-            search and the two attentions, and batches of 4 images of 8x8.
+        tiny: Boolean, for networks with 4 filters and 3 cells, searches of two
+            operations, ours with a node in a cell, and batches of 4 images of 8x8.
     """
 
     def __init__(self, folder, steps, device, tiny):
         def batch(size):
             return "--batch-size", "4" if tiny else str(size)
 
-        def operations(space, *names):
-            return "--operations", *(names if tiny else (space,))
+        def search(size, space, *names):
+            operations = names if tiny else (space,)
+            return "search", *batch(size), "--operations", *operations
 
-        few = ("skip_connect", "sep_conv_3x3")
+        self.search = search(64, "darts", "skip_connect", "sep_conv_3x3")
         attentions = ("channel_attention", "spatial_attention")
-        self.search = ("search", *batch(64), *operations("darts", *few))
-        with_attention = operations("at_darts", *few, *attentions)
-        self.attention = ("search", *batch(128), *with_attention)
+        self.attention = search(128, "at_darts", *attentions)
         self.retrain = ("retrain", *batch(96))
         self.predict = ("predict", *batch(64))
         self.images = ("--image-size", "8") if tiny else ()
@@ -81,7 +80,8 @@ class Jobs:
 
     def ours(self, job, *words, after=None):
         """Returns the command of a job of this project, with further words."""
-        words = (*job, *words, *self.network, *self.running)
+        nodes = ("--num-nodes", "1") if self.tiny and job[0] == "search" else ()
+        words = (*job, *words, *nodes, *self.network, *self.running)
         return Command("ours.py", words, after)
 
     def theirs(self, job, *words):

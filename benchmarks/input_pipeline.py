@@ -14,8 +14,12 @@ import time
 import flags
 import tensorflow as tf
 
-from keras_atdarts import data
+from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.batches import search_batches
+from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.loading import DEFAULT_DATASET
+from keras_atdarts.data.loading import load_dataset
+from keras_atdarts.data.splits import search_split
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 
@@ -36,10 +40,10 @@ def images_per_second(batches, images_per_element, seconds):
 def images_per_second_of_search(seconds):
     """Takes steps of the quick search for a while, after a first one."""
     config = SearchConfig.preset("quick")
-    dataset = data.load_dataset(config.dataset)
+    dataset = load_dataset(config.dataset)
     supernet, halves, _ = runpy.run_path(str(SEARCH))["prepare"](config, dataset)
-    batches = data.search_batches(
-        dataset, config.batch_size, data.Augmentation(), config.seed, *halves
+    batches = search_batches(
+        dataset, config.batch_size, Augmentation(), config.seed, *halves
     )
     step = tf.function(supernet.train_step)
     steps = (step(batch)["loss"].numpy() for batch in batches)
@@ -50,12 +54,12 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     prepare_runtime()
     size, folder = arguments.image_size, arguments.data_dir
-    dataset = data.load_dataset(arguments.dataset, folder, size)
+    dataset = load_dataset(arguments.dataset, folder, size)
     count, batch_size = dataset.num_examples("train"), arguments.batch_size
-    augmentation = data.Augmentation(cutout=arguments.cutout)
-    halves = data.search_split(count, 0.5, seed=0)
-    training = data.training_batches(dataset, batch_size, augmentation, seed=0)
-    search = data.search_batches(dataset, batch_size, augmentation, 0, *halves)
+    augmentation = Augmentation(cutout=arguments.cutout)
+    halves = search_split(count, 0.5, seed=0)
+    training = training_batches(dataset, batch_size, augmentation, seed=0)
+    search = search_batches(dataset, batch_size, augmentation, 0, *halves)
     seconds = arguments.seconds
     report = {
         "images_per_second": images_per_second(search, 2 * batch_size, seconds),

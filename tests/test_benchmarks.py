@@ -281,6 +281,13 @@ def test_a_missing_gpu_is_told(benchmark):
         run_worker("ours.py", "search", "--device", "cuda")
 
 
+def test_the_input_pipeline_is_measured(benchmark):
+    words = ["--image-size", "32", "32", "--seconds", "0.2"]
+    report = benchmark("measuring").run_worker("input_pipeline.py", *words)
+    assert report["image_shape"] == [32, 32, 1]
+    assert report["images_per_second"] > 0 and report["in_training"] > 0
+
+
 def test_each_command_runs_once_a_round(benchmark):
     comparisons = benchmark("comparisons")
     rows = benchmark("cpu_rows").make_rows("saved", steps=1)
