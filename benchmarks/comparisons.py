@@ -1,4 +1,4 @@
-"""What is compared with what: the rows of against_torch.py, and their ratios.
+"""What is compared with what: commands, rows of them, and their ratios.
 
 A row puts a quantity of one command beside that of another. Rows share commands,
 and each command runs once in a round. A ratio is that of the two in one round,
@@ -7,19 +7,38 @@ median counts.
 """
 
 import statistics
+import subprocess
+import sys
 from typing import NamedTuple
+from typing import Optional
 
-LAYOUTS = {"PyTorch NCHW": (), "PyTorch channels-last": ("--channels-last",)}
-CHANNELS_LAST = {"PyTorch channels-last": LAYOUTS["PyTorch channels-last"]}
+import measuring
+
+UNITS = {
+    "seconds_per_step": "s",
+    "startup_seconds": "s",
+    "peak_gib": "GiB",
+    "peak_gpu_gib": "GiB",
+    "images_per_second": "images/s",
+}
+FAILED = "failed"
+HEADER = ("what", "keras_atdarts", "compared with", "takes", "ratio")
+OF_TORCH = "torch_peer.py"
 TINY = ("--filters", "4", "--num-cells", "3")
-UNITS = {"seconds_per_step": "s", "startup_seconds": "s", "peak_gib": "GiB"}
 
 
 class Command(NamedTuple):
-    """A benchmark that runs as a process and reports what it cost."""
+    """A benchmark that runs as a process and reports what it cost.
+
+    Args:
+        script: String, the name of a file in this folder.
+        words: Tuple of strings, its arguments.
+        after: `Command` that has to be done first, once, or `None`.
+    """
 
     script: str
     words: tuple = ()
+    after: Optional["Command"] = None
 
     def __str__(self):
         return " ".join(("benchmarks/" + self.script, *self.words))
@@ -31,12 +50,12 @@ class Row(NamedTuple):
     Args:
         name: String, to select it by.
         what: String, for people.
-        quantity: String, a key of what commands report.
+        quantity: String, a key of `UNITS` and of what commands report.
         ours: `Command`.
         theirs: Dict from the name of what it is compared with to its `Command`.
             Empty for a row that states a cost alone.
-        as_share: Boolean, whether the ratio is ours in theirs, for costs that may
-            be larger, and not how many times theirs contains ours.
+        as_share: Boolean, whether the ratio is ours in theirs, for rates and for
+            costs that may be larger, and not how many times theirs contains ours.
     """
 
     name: str
@@ -47,97 +66,6 @@ class Row(NamedTuple):
     as_share: bool = False
 
 
-def make_rows(saved_model, steps, tiny=False):
-    """Returns all comparisons.
-
-    Args:
-        saved_model: Path of the exported network.
-        steps: Integer, those that each process takes after a first one.
-        tiny: Boolean, whether networks have 4 filters and 3 cells.
-    """
-    size = TINY if tiny else ()
-    training = (*size, "--steps", str(steps))
-    return [
-        *search_rows(training),
-        *memory_rows(training),
-        *network_rows(str(saved_model), size, training, str(10 * steps)),
-    ]
-
-
-def search_rows(flags):
-    """Returns the rows of a search: its steps, and how long the first one takes."""
-
-    def row(name, what, words, layouts=CHANNELS_LAST, quantity="seconds_per_step"):
-        words = ("search", *words, *flags)
-        ours = Command("ours.py", words)
-        return Row(name, what, quantity, ours, peers(words, layouts))
-
-    batch = {size: ("--batch-size", str(size)) for size in (16, 32, 64)}
-    attention = (*batch[32], "--operations", "at_darts")
-    second = (*batch[16], "--order", "2")
-    step = "first-order search step, batch"
-    start = "start to the end of the first step, batch 32"
-    quick_start = "the same for the quick search"
-    quantity = "startup_seconds"
-    return [
-        row("search-32", f"{step} 32", batch[32], LAYOUTS),
-        row("search-64", f"{step} 64", batch[64], LAYOUTS),
-        row("attention", f"{step} 32, with attention", attention),
-        row("second-order", "second-order search step, batch 16", second),
-        row("start", start, batch[32], LAYOUTS, quantity),
-        Row("quick-start", quick_start, quantity, Command("first_step.py"), {}),
-    ]
-
-
-def memory_rows(flags):
-    """Returns the rows of a search's memory, and of what saving it costs."""
-    words = ("search", "--batch-size", "64", *flags)
-    plain = Command("ours.py", words)
-    recompute = Command("ours.py", (*words, "--recompute"))
-    theirs = peers(words, LAYOUTS)
-    what = "peak memory of a search, batch 64"
-    without = {"without": plain}
-    saving = f"{what}, with --recompute"
-    slower = "its step with --recompute"
-    step = "seconds_per_step"
-    return [
-        Row("memory", what, "peak_gib", plain, theirs, True),
-        Row("recompute-memory", saving, "peak_gib", recompute, theirs, True),
-        Row("recompute-step", slower, step, recompute, without, True),
-    ]
-
-
-def network_rows(saved_model, size, training, steps):
-    """Returns the rows of a derived network: its training and its use."""
-    retrain = ("retrain", *training)
-    rows = [
-        Row(
-            "retrain",
-            "retraining step of DARTS_V2, batch 32",
-            "seconds_per_step",
-            Command("ours.py", retrain),
-            peers(retrain, LAYOUTS),
-        )
-    ]
-    for name, what, batch_size in (
-        ("throughput", "DARTS_V2 exported, batch 64", "64"),
-        ("latency", "DARTS_V2 exported, batch 1", "1"),
-    ):
-        flags = ("--batch-size", batch_size, "--steps", steps)
-        ours = Command("saved_model.py", (saved_model, *flags))
-        theirs = peers(("predict", *size, *flags), LAYOUTS)
-        rows.append(Row(name, what, "seconds_per_step", ours, theirs))
-    return rows
-
-
-def peers(words, layouts):
-    """Returns the commands of the PyTorch peer for a job, by layout."""
-    return {
-        name: Command("torch_peer.py", (*words, *flags))
-        for name, flags in layouts.items()
-    }
-
-
 def commands_of(rows):
     """Returns the commands of rows, each once, ours and theirs in turn."""
     found = {}
@@ -146,49 +74,127 @@ def commands_of(rows):
     return list(found)
 
 
+def preparations_of(commands):
+    """Returns what has to be done once before commands run, each once."""
+    return list(dict.fromkeys(each.after for each in commands if each.after))
+
+
+def run(command, torch_python, seconds=None):
+    """Runs a command as a process of its own; returns what it reports.
+
+    Args:
+        command: `Command`.
+        torch_python: Path of the Python that has PyTorch.
+        seconds: Float, after which it is ended, or `None`.
+
+    Raises:
+        WorkerFailed: It failed, or was ended.
+    """
+    python = torch_python if command.script == OF_TORCH else sys.executable
+    return measuring.run_worker(
+        command.script, *command.words, python=python, seconds=seconds
+    )
+
+
+def has_torch(python):
+    """Returns whether an interpreter exists and has PyTorch."""
+    find = "import importlib.util as u, sys; sys.exit(not u.find_spec('torch'))"
+    command = [python, "-c", find]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def without_torch(python):
+    """Returns what to say of an interpreter that has no PyTorch."""
+    return (
+        f"{python} has no PyTorch. Install it with pip install '.[benchmarks]', or "
+        "give the Python that has it with --torch-python."
+    )
+
+
+def software_of(results):
+    """Returns on what commands ran and with how many threads, where they say so."""
+    reports = [report for reports in results.values() for report in reports]
+    told = [
+        report["software"]
+        + (f" on {report['device']}" if "device" in report else "")
+        + (f" ({report['threads']})" if "threads" in report else "")
+        for report in reports
+        if "software" in report
+    ]
+    return "; ".join(sorted(set(told)))
+
+
 def compare(row, results):
     """Returns the outcome of a row, one dict for each thing it is compared with.
 
     Args:
         row: `Row`.
         results: Dict from `Command` to the list of its reports, round by round.
+            That of a run that failed is `{"failed": reason}`.
+
+    Returns:
+        List of dicts. Where a side failed, its cost is the reason, a string, and
+        there is no ratio.
     """
-    ours = [report[row.quantity] for report in results[row.ours]]
+    ours = costs(results[row.ours], row.quantity)
     outcome = {"row": row.name, "what": row.what, "quantity": row.quantity}
-    outcome["ours"] = statistics.median(ours)
+    outcome["ours"] = middle(ours)
     if not row.theirs:
         return [outcome]
     outcomes = []
     for name, command in row.theirs.items():
-        theirs = [report[row.quantity] for report in results[command]]
-        pairs = zip(ours, theirs, strict=True)
-        ratios = [
-            mine / other if row.as_share else other / mine for mine, other in pairs
-        ]
-        outcomes.append(
-            {
-                **outcome,
-                "compared_with": name,
-                "theirs": statistics.median(theirs),
-                "ratio": statistics.median(ratios),
-                "ratios": ratios,
-                "ratio_is": "ours in theirs" if row.as_share else "theirs in ours",
-            }
-        )
+        theirs = costs(results[command], row.quantity)
+        against = {"compared_with": name, "theirs": middle(theirs)}
+        if not isinstance(ours, str) and not isinstance(theirs, str):
+            against |= ratios(ours, theirs, row.as_share)
+        outcomes.append(outcome | against)
     return outcomes
 
 
+def costs(reports, quantity):
+    """Returns a quantity of all reports, or why one of them does not have it."""
+    failures = [report[FAILED] for report in reports if FAILED in report]
+    return failures[0] if failures else [report[quantity] for report in reports]
+
+
+def middle(values):
+    """Returns the median of costs, or why there are none."""
+    return values if isinstance(values, str) else statistics.median(values)
+
+
+def ratios(ours, theirs, as_share):
+    """Returns what an outcome says of the ratios, round by round."""
+    pairs = zip(ours, theirs, strict=True)
+    found = [mine / other if as_share else other / mine for mine, other in pairs]
+    return {
+        "ratio": statistics.median(found),
+        "ratios": found,
+        "ratio_is": "ours in theirs" if as_share else "theirs in ours",
+    }
+
+
 def table_cells(outcome):
-    """Returns the texts of an outcome for a table."""
+    """Returns the texts of an outcome for a table with `HEADER`."""
     unit = UNITS[outcome["quantity"]]
-    cells = [outcome["what"], f"{outcome['ours']:.3g} {unit}"]
-    if "ratio" not in outcome:
-        return [*cells, "", "", ""]
-    ratio = f"{outcome['ratio']:.2f}"
-    inverse = outcome["ratio_is"] == "theirs in ours"
+    ratio = ""
+    if "ratio" in outcome:
+        inverse = outcome["ratio_is"] == "theirs in ours"
+        sides = "theirs : ours" if inverse else "ours : theirs"
+        ratio = f"{sides} = {outcome['ratio']:.2f}"
     return [
-        *cells,
-        outcome["compared_with"],
-        f"{outcome['theirs']:.3g} {unit}",
-        f"theirs : ours = {ratio}" if inverse else f"ours : theirs = {ratio}",
+        outcome["what"],
+        cost_text(outcome["ours"], unit),
+        outcome.get("compared_with", ""),
+        cost_text(outcome.get("theirs", ""), unit),
+        ratio,
     ]
+
+
+def cost_text(cost, unit):
+    """Returns a cost with its unit, or why it is missing, fit for a table."""
+    if isinstance(cost, str):
+        return cost.replace("|", "/")
+    return f"{cost:,.0f} {unit}" if cost >= 100 else f"{cost:.3g} {unit}"

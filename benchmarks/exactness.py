@@ -99,7 +99,12 @@ def peer_differences(arguments, seed):
     import torch_peer
 
     torch.manual_seed(seed)
-    options = {"operations": ["darts"], "channels_last": False, "order": 1}
+    options = {
+        "operations": ["darts"],
+        "channels_last": False,
+        "order": 1,
+        "device": "cpu",
+    }
     for name, value in options.items():
         setattr(arguments, name, value)
     network, step = torch_peer.prepare_search(arguments)

@@ -2,6 +2,7 @@
 
     python benchmarks/first_step.py                  # the quick preset: make search
     python benchmarks/first_step.py --preset cpu
+    python benchmarks/first_step.py --cpu --devices 4   # without this machine's GPUs
 
 Starts the script with the flags given here, reads what it prints until the
 progress bar shows a step, and ends it. Prints one line of JSON.
@@ -16,16 +17,20 @@ import sys
 import tempfile
 import time
 
+import flags
+import measuring
+
 SEARCH = pathlib.Path(__file__).resolve().parents[1] / "train/search.py"
 STEP_SHOWN = re.compile(rb"[ms]/step")
 PIECE = 4096
 
 
 def main(argv=None):
-    words = sys.argv[1:] if argv is None else argv
-    if {"-h", "--help"} & set(words):
-        print(__doc__)
-        return
+    parser = flags.make_parser(__doc__, allow_abbrev=False)
+    parser.add_argument("--cpu", action="store_true", help="hide GPUs from the search")
+    arguments, words = parser.parse_known_args(argv)
+    if arguments.cpu:
+        measuring.hide_gpus()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         workdir = str(pathlib.Path(folder) / "run")

@@ -1,8 +1,10 @@
 """The command lines of the benchmarks, without loading any framework."""
 
 import argparse
+import sys
 
 ORDERS = (1, 2)
+DEVICES = ("cpu", "cuda")
 
 
 def positive_integer(text):
@@ -52,6 +54,53 @@ def add_supernet_flags(parser, filters=16, num_cells=8, num_nodes=4, operations=
     add_number(parser, "--num-nodes", num_nodes, "nodes of a cell")
     parser.add_argument(
         "--order", type=int, choices=ORDERS, default=1, help="of the alphas (1)"
+    )
+
+
+def add_device_flag(parser, default="cpu"):
+    """Adds the flag of the device that a worker runs on."""
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default=default,
+        help=f"to run on; cuda is the first GPU, and must be there ({default})",
+    )
+
+
+def add_comparison_flags(parser, names, steps, output=None):
+    """Adds the flags of what compares both sides, row by row.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        names: List of strings, the rows.
+        steps: Integer, the default of the steps that count.
+        output: String, the default of the file to write, or `None`.
+    """
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="NAME",
+        help=f"what to measure, of {' '.join(names)} (all)",
+    )
+    add_number(parser, "--steps", steps, "steps that count in each process")
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="4 filters and 3 cells: whether it runs, not how fast",
+    )
+    parser.add_argument(
+        "--torch-python",
+        default=sys.executable,
+        metavar="PATH",
+        help="the Python that has PyTorch, or a script that starts it (this one)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        default=output,
+        help=f"JSON to write as well ({output or 'none'})",
     )
 
 

@@ -29,6 +29,7 @@ import measuring
 import tensorflow as tf
 import workloads
 
+from keras_atdarts.atomic import write_json
 from keras_atdarts.experiments.runs import runtime
 from keras_atdarts.experiments.runs.script import run_script
 
@@ -99,7 +100,7 @@ def main(argv=None):
     if arguments.output:
         content = {"stored": by_type(stored), "executed": by_type(executed)}
         content |= {"seconds": seconds, "flags": vars(arguments)}
-        measuring.write_json(arguments.output, content)
+        write_json(arguments.output, content)
 
 
 def trace_step(arguments):

@@ -19,6 +19,8 @@ import charts
 import flags
 import measuring
 
+from keras_atdarts.atomic import write_json
+
 # Pairs of a cheap operation and a convolution, so that each two cost alike.
 OPERATIONS = (
     *("skip_connect", "sep_conv_3x3"),
@@ -72,7 +74,7 @@ def main(argv=None):
             "points": results,
             "fits": fits,
         }
-        measuring.write_json(arguments.output, content)
+        write_json(arguments.output, content)
 
 
 def parse_arguments(argv):

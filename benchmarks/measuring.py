@@ -10,12 +10,14 @@ import pathlib
 import platform
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
 STARTED = time.perf_counter()
+TIMEOUT = "timeout"
 FOLDER = pathlib.Path(__file__).resolve().parent
 
 
@@ -48,24 +50,47 @@ def peak_gib():
     return peak * bytes_per_unit / 2**30
 
 
-def summary(startup_seconds, step_seconds, **others):
+def summary(startup_seconds, step_seconds, images, **others):
     """Returns what a worker reports.
 
     Args:
         startup_seconds: Float, from the start of the process to the end of its
             first step.
         step_seconds: List of floats, of each step that followed.
+        images: Integer, those that a step takes.
         **others: What the job has to add.
     """
+    seconds = statistics.median(step_seconds)
     return {
-        "seconds_per_step": statistics.median(step_seconds),
+        "seconds_per_step": seconds,
+        "images_per_second": images / seconds,
         "startup_seconds": startup_seconds,
         "peak_gib": peak_gib(),
         **others,
     }
 
 
-def run_worker(script, *words, python=sys.executable):
+def hide_gpus():
+    """Hides GPUs from this process and its children, if no framework runs yet."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+class WorkerFailed(SystemExit):
+    """A worker failed: uncaught, the process ends with one line.
+
+    Args:
+        command: List of strings, what ran.
+        reason: String.
+        log: String, what it said on stderr.
+    """
+
+    def __init__(self, command, reason, log):
+        super().__init__(f"{' '.join(command)} failed: {reason}")
+        self.reason = reason
+        self.log = log
+
+
+def run_worker(script, *words, python=sys.executable, seconds=None):
     """Runs a benchmark as a process of its own; returns what it reports.
 
     Says on stderr what it runs and what came of it: a long measurement that is
@@ -75,19 +100,48 @@ def run_worker(script, *words, python=sys.executable):
         script: Name of a file in this folder, whose last line of output is JSON.
         *words: Its arguments.
         python: Path of the interpreter.
+        seconds: Float, after which it is ended, or `None`.
 
     Raises:
-        SystemExit: It failed; the message ends with its last line.
+        WorkerFailed: It failed, with its last line, or took longer.
     """
-    command = [python, str(FOLDER / script), *map(str, words)]
+    command = [str(python), str(FOLDER / script), *map(str, words)]
     print(*command[1:], file=sys.stderr, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        sys.exit(f"{' '.join(command)} failed: {lines[-1]}")
-    report = done.stdout.splitlines()[-1]
+    code, output, log = _run(command, seconds)
+    if code:
+        raise WorkerFailed(command, _reason(code, log, seconds), log)
+    report = output.splitlines()[-1]
     print(f"  {report}", file=sys.stderr, flush=True)
     return json.loads(report)
+
+
+def _reason(code, log, seconds):
+    """Returns why a worker failed."""
+    lines = log.strip().splitlines() or ["no message"]
+    if code is TIMEOUT:
+        return f"not done after {seconds:.0f} s"
+    return lines[-1] if code > 0 else f"ended by signal {-code}; {lines[-1]}"
+
+
+def _run(command, seconds):
+    """Runs a command; returns its exit code or `TIMEOUT`, and both its outputs."""
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # To end it with its own children.
+    )
+    try:
+        output, log = process.communicate(timeout=seconds)
+        return process.returncode, output, log
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        return TIMEOUT, *process.communicate()
+    finally:
+        if process.poll() is None:  # Interrupted.
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def describe_machine():
@@ -132,11 +186,14 @@ def machine_line(machine):
 
 def markdown_table(header, rows):
     """Returns a Markdown table of texts."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join([markdown_header(header), *map(markdown_row, rows)])
 
 
-def write_json(path, content):
-    """Writes what was measured, for programs."""
-    text = json.dumps(content, indent=2) + "\n"
-    pathlib.Path(path).write_text(text, encoding="utf-8")
+def markdown_header(header):
+    """Returns the two lines that begin a Markdown table."""
+    return f"{markdown_row(header)}\n{markdown_row(['---'] * len(header))}"
+
+
+def markdown_row(cells):
+    """Returns one line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"

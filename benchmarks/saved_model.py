@@ -10,6 +10,7 @@ JSON, as ours.py does.
 import json
 import pathlib
 
+import devices
 import flags
 import measuring
 import tensorflow as tf
@@ -23,12 +24,14 @@ def main(argv=None):
     flags.add_number(parser, "--batch-size", 64, "images of a batch")
     flags.add_number(parser, "--image-size", 32, "their side in pixels")
     flags.add_number(parser, "--steps", 50, "batches that count, after a first one")
+    flags.add_device_flag(parser)
     arguments = parser.parse_args(argv)
     if not (pathlib.Path(arguments.saved_model) / "saved_model.pb").is_file():
         parser.error(
             f"'{arguments.saved_model}' is no SavedModel. Write one with "
             "benchmarks/ours.py export or train/export.py."
         )
+    devices.use_device(arguments.device)
     classify = tf.saved_model.load(arguments.saved_model).signatures[SIGNATURE]
     size = arguments.image_size
     shape = (arguments.batch_size, size, size, 3)
@@ -39,8 +42,9 @@ def main(argv=None):
 
     step()
     startup = measuring.seconds_since_start()
-    report = measuring.summary(startup, measuring.time_calls(step, arguments.steps))
-    print(json.dumps({**report, "software": f"TensorFlow {tf.__version__}"}))
+    seconds = measuring.time_calls(step, arguments.steps)
+    report = measuring.summary(startup, seconds, arguments.batch_size)
+    print(json.dumps({**report, **devices.report_software()}))
 
 
 if __name__ == "__main__":

@@ -113,6 +113,8 @@ def make_retraining_step(network, batch):
     images, labels = batch
 
     def step():
+        # What CUDA graphs gave out in the last step, they may write over.
+        torch.compiler.cudagraph_mark_step_begin()
         loss = functional.cross_entropy(network(images), labels)
         apply_gradients(optimizer, weights, grad(loss, weights), CLIP_NORM)
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -30,7 +31,7 @@ def benchmark(monkeypatch):
 
 @pytest.fixture
 def torch_python(benchmark):
-    if not benchmark("against_torch").has_torch(TORCH_PYTHON):
+    if not benchmark("comparisons").has_torch(TORCH_PYTHON):
         pytest.skip(f"{TORCH_PYTHON} has no PyTorch: pip install '.[benchmarks]'")
     return TORCH_PYTHON
 
@@ -40,6 +41,8 @@ def test_a_search_is_measured(benchmark):
     report = benchmark("measuring").run_worker("ours.py", "search", *words)
     assert 0 < report["seconds_per_step"] < report["startup_seconds"]
     assert report["peak_gib"] > 0.1  # TensorFlow alone takes more.
+    # Both batches of four.
+    assert report["images_per_second"] == pytest.approx(8 / report["seconds_per_step"])
     supernet = Supernet(10, 4, 3, SMALL[-2:], num_nodes=1)
     supernet.build((None, 32, 32, 3))
     sizes = [np.prod(weight.shape) for weight in supernet.operation_weights]
@@ -166,11 +169,132 @@ def test_ratios_are_of_pairs(benchmark):
     assert comparisons.table_cells(outcome)[-1] == "theirs : ours = 3.00"
 
 
+def test_a_side_that_failed_is_named(benchmark):
+    comparisons = benchmark("comparisons")
+    ours, theirs = comparisons.Command("a"), comparisons.Command("b")
+    results = {ours: [{"peak_gib": 2}], theirs: [{"failed": "not | done after 9 s"}]}
+    row = comparisons.Row("a", "memory", "peak_gib", ours, {"them": theirs}, True)
+    [outcome] = comparisons.compare(row, results)
+    cells = ["memory", "2 GiB", "them", "not / done after 9 s", ""]
+    assert comparisons.table_cells(outcome) == cells
+    [outcome] = comparisons.compare(row._replace(ours=theirs), results)
+    assert comparisons.table_cells(outcome)[1:4:2] == ["not / done after 9 s"] * 2
+
+
+def test_a_worker_that_takes_too_long_is_ended(benchmark, tmp_path):
+    script, child = tmp_path / "endless.py", tmp_path / "child.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, {str(child)!r}])\n"
+        "print('warming up', file=sys.stderr, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    alive = tmp_path / "alive"
+    child.write_text(f"import time\ntime.sleep(4)\nopen({str(alive)!r}, 'w')\n")
+    measuring = benchmark("measuring")
+    with pytest.raises(measuring.WorkerFailed) as failure:
+        measuring.run_worker(script, seconds=2)
+    assert failure.value.reason == "not done after 2 s"
+    assert failure.value.log == "warming up\n"
+    time.sleep(3)
+    assert not alive.exists()  # Its children are ended too.
+
+
+def test_rows_of_a_gpu_share_commands(benchmark):
+    comparisons, gpu_rows = benchmark("comparisons"), benchmark("gpu_rows")
+    rows = {row.name: row for row in gpu_rows.make_rows("folder", steps=1)}
+    assert tuple(rows) == gpu_rows.ORDER
+    assert rows["start"].ours == rows["memory"].ours == rows["search"].ours
+    [needed] = rows["input"].theirs.values()
+    assert needed == rows["search"].ours
+    # The second start is a process of its own, after the first one.
+    again = rows["start-cached"].ours
+    assert again != again.after == rows["start-jit"].ours == rows["search-jit"].ours
+    assert again.words == again.after.words
+    # What is to be measured on a GPU must not run on a CPU unnoticed.
+    on_cpus = ("first_step.py", "input_pipeline.py")
+    for command in comparisons.commands_of(rows.values()):
+        assert command.script in on_cpus or "cuda" in command.words
+
+
+def test_a_table_names_failures_and_lack_of_time(benchmark, tmp_path, monkeypatch):
+    gpu_table, comparisons = benchmark("gpu_table"), benchmark("comparisons")
+    measuring = benchmark("measuring")
+    costs = {
+        "ours.py": {"seconds_per_step": 2.0, "images_per_second": 64},
+        "torch_peer.py": {"seconds_per_step": 6.0, "images_per_second": 20},
+        "input_pipeline.py": {"images_per_second": 320},
+    }
+    ran = []
+
+    def run(command, torch_python, seconds):
+        assert (torch_python, seconds) == ("python", 50)
+        ran.append(command)
+        if "export" in command.words:
+            raise measuring.WorkerFailed([str(command)], "disk full", "log")
+        return costs[command.script]
+
+    monkeypatch.setattr(comparisons, "run", run)
+    monkeypatch.setattr(comparisons, "has_torch", lambda python: True)
+    output = tmp_path / "table.json"
+    names = ["search", "retrain", "throughput", "input"]
+    words = ["--output", str(output), "--torch-python", "python"]
+    words += ["--process-seconds", "50", "--rows", *names]
+    arguments, rows = gpu_table.parse_arguments(words, tmp_path)
+    table = gpu_table.Table(arguments, deadline=time.monotonic() + 100)
+    search, retrain, exported, images = rows
+    [outcome] = table.measure(search)
+    assert (outcome["theirs"], outcome["ratio"]) == (6.0, 3.0)
+    [outcome] = table.measure(images)
+    assert outcome["ratio"] == 5  # The input delivers five times what is needed.
+    assert len(ran) == 3
+    [outcome] = table.measure(exported)
+    assert outcome["ours"].startswith("what comes before it failed: benchmarks/ours.py")
+    assert outcome["theirs"] == 20
+    table.deadline = time.monotonic()
+    [outcome] = table.measure(retrain)
+    assert outcome["ours"] == outcome["theirs"] == "no time: 8 minutes are over"
+    kept = json.loads(output.read_text())
+    assert [row["row"] for row in kept["rows"]] == [
+        *("search", "input", "throughput", "retrain")
+    ]
+    assert kept["reports"][1]["seconds_per_step"] == 6.0
+    assert kept["reports"][3]["failed"] == "disk full"
+
+
+def test_a_gpu_table_without_torch(benchmark, tmp_path, capsys):
+    output = tmp_path / "table.json"
+    words = ["--rows", "retrain", "--tiny", "--device", "cpu", "--steps", "1"]
+    words += ["--torch-python", "nowhere/python", "--output", str(output)]
+    benchmark("gpu_table").main(words)
+    [row] = json.loads(output.read_text())["rows"]
+    assert row["ours"] > 0
+    assert row["theirs"].startswith("nowhere/python has no PyTorch. Install it")
+    printed = capsys.readouterr().out
+    assert f"| {row['ours']:.3g} s | eager PyTorch | nowhere/python has no" in printed
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU")
+def test_a_missing_gpu_is_told(benchmark):
+    run_worker = benchmark("measuring").run_worker
+    with pytest.raises(SystemExit, match="failed: --device cuda needs a GPU"):
+        run_worker("ours.py", "search", "--device", "cuda")
+
+
+def test_the_input_pipeline_is_measured(benchmark):
+    words = ["--image-size", "32", "32", "--seconds", "0.2"]
+    report = benchmark("measuring").run_worker("input_pipeline.py", *words)
+    assert report["image_shape"] == [32, 32, 1]
+    assert report["images_per_second"] > 0 and report["in_training"] > 0
+
+
 def test_each_command_runs_once_a_round(benchmark):
     comparisons = benchmark("comparisons")
-    rows = comparisons.make_rows("saved", steps=1)
+    rows = benchmark("cpu_rows").make_rows("saved", steps=1)
     commands = comparisons.commands_of(rows)
     assert len(commands) == len(set(commands)) < sum(1 + len(r.theirs) for r in rows)
+    [export] = comparisons.preparations_of(commands)
+    assert export.words == ("export", "--output", "saved")
     assert commands[0].script == "ours.py"
     assert commands[1].script == commands[2].script == "torch_peer.py"
 
