@@ -15,6 +15,9 @@ Files *.safetensors need the package safetensors, all others need torch.
 
 import sys
 
+from keras_atdarts.experiments.runs import quiet  # noqa: F401
+
+# isort: split
 from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import GENOTYPE_HELP
