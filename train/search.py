@@ -45,10 +45,15 @@ from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
 from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.search_parts import check_single_machine
+from keras_atdarts.experiments.runs.search_parts import compile_supernet
+from keras_atdarts.experiments.runs.search_parts import derivation
+from keras_atdarts.experiments.runs.search_parts import make_monitors
+from keras_atdarts.experiments.runs.search_parts import make_stops
+from keras_atdarts.experiments.runs.search_parts import make_supernet
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.experiments.runs.workers import refuse_workers
-from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
 from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
@@ -57,15 +62,9 @@ from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
-from keras_atdarts.search.architect import FirstOrder
-from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.regularizers import resolve_regularizers
 from keras_atdarts.search.second_derivatives import check_second_derivatives
-from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.callbacks import AlphaWarmUp
-from keras_atdarts.training.optimizers import SGD
-from keras_atdarts.training.optimizers import Adam
-from keras_atdarts.training.schedules import EpochCosineDecay
 
 
 def main(argv=None):
@@ -131,6 +130,7 @@ def draw(config, operations, attentions, training):
 def learn(config, operations, training):
     """Searches by gradients; returns the genotype found."""
     with training.opened():
+        check_single_machine(config)
         if config.order == 2 and config.hessian == "exact":
             check_second_derivatives(operations)
         dataset = training.load_dataset()
@@ -161,69 +161,16 @@ def prepare(config, dataset):
     steps, _ = (steps_per_epoch(len(half), config.batch_size) for half in split)
     if config.steps_per_epoch is not None:
         steps = min(steps, config.steps_per_epoch)
-    supernet = Supernet(
-        dataset.num_classes,
-        config.filters,
-        config.num_cells,
-        config.operations,
-        attention_placement=config.attention_placement,
-        partial_channels=config.partial_channels,
-        edge_normalization=config.partial_channels > 1,
-    )
-    supernet.build((None, *dataset.image_shape))
+    supernet = make_supernet(config, dataset, steps)
     if config.sync_batch_norm:
         synchronize_batch_normalization(supernet)
-    supernet.compile(
-        weight_optimizer(config, steps),
-        alpha_optimizer(config, steps),
-        architect=architect(config),
-        jit_compile=config.jit,
-        recompute=config.recompute,
-        gradient_accumulation=config.gradient_accumulation,
-    )
+    compile_supernet(supernet, config, steps)
     return supernet, split, steps
-
-
-def weight_optimizer(config, steps):
-    """Returns the optimizer of the weights for epochs of `steps` steps."""
-    rate = EpochCosineDecay(
-        config.weight_learning_rate,
-        config.epochs,
-        steps,
-        config.weight_learning_rate_min,
-    )
-    return SGD(
-        rate,
-        config.momentum,
-        clip_norm=config.clip_norm,
-        coupled_weight_decay=config.weight_decay,
-    )
-
-
-def alpha_optimizer(config, steps):
-    """Returns the optimizer of the alphas for epochs of `steps` steps."""
-    rate, decay = config.alpha_learning_rate, config.alpha_weight_decay
-    if config.alpha_learning_rate_min is not None:
-        minimum = config.alpha_learning_rate_min
-        # Its steps are counted from the end of the warm-up.
-        epochs = config.epochs - config.warm_up_epochs
-        rate = EpochCosineDecay(rate, epochs, steps, minimum)
-    if config.alpha_optimizer == "sgd":
-        return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
-    return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
 
 
 def make_augmentation(config):
     """Returns the changes of training images."""
     return Augmentation(config.crop_padding, config.flip, config.cutout)
-
-
-def architect(config):
-    """Returns what computes the gradients of the alphas."""
-    regularizers = resolve_regularizers(config.regularizers or ())
-    if config.order == 1:
-        return FirstOrder(regularizers)
-    return SecondOrder(config.hessian, regularizers=regularizers)
 
 
 def search(supernet, config, dataset, split, training):
@@ -242,18 +189,27 @@ def search(supernet, config, dataset, split, training):
             workers.batch_slice,
         )
 
-    of_chief = []
+    derive = derivation(config)
+    stops = make_stops(config, run, derive)
     if workers.is_chief:
         with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
             np.savez(unfinished, weights=split[0], alphas=split[1])
-        of_chief = [GenotypeHistory(run, derive_genotype)]
-    print(f"Searching in {run.path}.")
-    warm_up = AlphaWarmUp(config.warm_up_epochs)
-    training.fit(supernet, batches_from, [warm_up], of_chief)
+    print(f"Searching in {run.path}. The first step takes longest to prepare.")
+    callbacks = [
+        AlphaWarmUp(config.warm_up_epochs),
+        *make_monitors(config, batches_from),
+        *([] if workers.is_chief else stops),
+    ]
+    of_chief = [GenotypeHistory(run, derive), *stops]
+    training.fit(supernet, batches_from, callbacks, of_chief)
     if workers.is_chief:
         with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
             supernet.save(unfinished)
-    return derive_genotype(supernet.labelled_alphas())
+    stopped_for = [stop.genotype for stop in stops if stop.genotype is not None]
+    genotype = stopped_for[0] if stopped_for else derive(supernet.labelled_alphas())
+    if workers.is_chief:
+        genotype.save(run.file(workdir.GENOTYPE))
+    return genotype
 
 
 def report(genotype, run):

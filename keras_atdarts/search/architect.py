@@ -7,11 +7,14 @@ Reference:
     section 2.3.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.search.regularizers import Regularizer
 
 SMALLEST_LENGTH = 1e-30
 
@@ -54,9 +57,22 @@ class Architect:
         """
         raise NotImplementedError
 
-    def penalty(self, alphas):
-        """Returns the sum of all regularizers of the labelled alphas."""
-        return sum(rule(alphas) for rule in self.regularizers)
+    def penalty(self, alphas, step=0):
+        """Returns the sum of all regularizers of the labelled alphas.
+
+        Args:
+            alphas: See `search.regularizers`.
+            step: Integer, the steps that the weights have learned so far.
+        """
+        return sum(
+            rule(alphas, step) if isinstance(rule, Regularizer) else rule(alphas)
+            for rule in self.regularizers
+        )
+
+    def penalty_at(self, optimizer):
+        """Returns `penalty` at the step that the optimizer of the weights is at."""
+        step = 0 if optimizer is None else tf.convert_to_tensor(optimizer.iterations)
+        return functools.partial(self.penalty, step=step)
 
     def get_config(self):
         rules = [
@@ -79,7 +95,7 @@ class FirstOrder(Architect):
     """
 
     def gradients(self, loss, optimizer, weight_batch, alpha_batch):
-        return loss.alpha_gradients(alpha_batch, penalty=self.penalty)
+        return loss.alpha_gradients(alpha_batch, penalty=self.penalty_at(optimizer))
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")
@@ -127,7 +143,8 @@ class SecondOrder(Architect):
         weights = [tf.convert_to_tensor(variable) for variable in loss.weights]
         _, step, _ = loss.gradients_at(weight_batch, weights)
         stepped = optimizer.virtual_step(step, loss.weights)
-        direct, vector, logits = loss.gradients_at(alpha_batch, stepped, self.penalty)
+        penalty = self.penalty_at(optimizer)
+        direct, vector, logits = loss.gradients_at(alpha_batch, stepped, penalty)
         multiply = HESSIAN_PRODUCTS[self.hessian]
         products = multiply(loss, weight_batch, weights, vector, self.epsilon)
         rate = optimizer.learning_rate

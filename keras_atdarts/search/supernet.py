@@ -274,15 +274,19 @@ class Supernet(keras.Model):
     def metrics(self):
         return [metric for pair in self.trackers.values() for metric in pair]
 
-    def training_loss(self):
-        """Returns the `SupernetLoss`, as `compile` has set it."""
+    def training_loss(self, drawn=True):
+        """Returns the `SupernetLoss`, as `compile` has set it.
+
+        Args:
+            drawn: Boolean, whether random mixing weights are drawn, or the mean ones.
+        """
         return SupernetLoss(
             self,
             self.loss_function,
             self.gradient_accumulation,
             self._traced,
-            self._draws(),
-            self.perturbation,
+            self._draws() if drawn else (None, None),
+            self.perturbation if drawn else None,
         )
 
     def _draws(self):

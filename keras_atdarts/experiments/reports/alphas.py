@@ -2,18 +2,12 @@
 
 import math
 
+from keras_atdarts.genotypes.mixing import log_weights
+
 
 def attention_of(cell_type):
     """Returns what the attention in a type of cell is called in a report."""
     return f"{cell_type}_attention"
-
-
-def softmax(alphas):
-    """Returns the weights, which sum to 1, of the alphas of one edge, both by name."""
-    largest = max(alphas.values())
-    powers = {name: math.exp(alpha - largest) for name, alpha in alphas.items()}
-    total = math.fsum(powers.values())
-    return {name: power / total for name, power in powers.items()}
 
 
 def entropy(weights):
@@ -31,7 +25,7 @@ def entropy(weights):
     return nats / math.log(len(weights))
 
 
-def weights_of(labelled):
+def weights_of(labelled, sampler):
     """Yields `(kind of cell, edge, weights by name)` for labelled alphas.
 
     With edge normalization, weights are those of the operation times that of its
@@ -39,28 +33,36 @@ def weights_of(labelled):
     """
     for cell, alphas in labelled.items():
         for edge, of_edge in sorted(alphas.operations.items()):
-            yield cell, edge, weights_of_edge(of_edge, edge, alphas.edges)
+            yield cell, edge, weights_of_edge(of_edge, edge, alphas.edges, sampler)
     for cell, alphas in labelled.items():
         for edge, of_edge in sorted((alphas.attention or {}).items()):
-            yield attention_of(cell), edge, softmax(of_edge)
+            yield attention_of(cell), edge, mixing_weights(of_edge, sampler)
 
 
-def weights_of_edge(alphas, edge, betas):
-    """Returns the softmax of an edge's alphas, times that of its beta, if any."""
-    weights = softmax(alphas)
+def weights_of_edge(alphas, edge, betas, sampler):
+    """Returns the weights of an edge's alphas, times that of its beta, if any."""
+    weights = mixing_weights(alphas, sampler)
     if betas is None:
         return weights
     node, _ = edge
     entering = {other: beta for other, beta in betas.items() if other[0] == node}
-    of_edge = softmax(entering)[edge]
+    of_edge = mixing_weights(entering, "softmax")[edge]
     return {name: of_edge * weight for name, weight in weights.items()}
 
 
-def weights_over_epochs(epochs):
+def mixing_weights(alphas, sampler):
+    """Returns the mixing weights of the alphas of one edge, by name."""
+    return {
+        name: math.exp(weight) for name, weight in log_weights(alphas, sampler).items()
+    }
+
+
+def weights_over_epochs(epochs, sampler="softmax"):
     """Returns the weight of every operation on every edge, epoch by epoch.
 
     Args:
         epochs: List of labelled alphas, see `Supernet.labelled_alphas`.
+        sampler: String, the name of the sampler that the search had.
 
     Returns:
         Nested dict: kind of cell, edge as `"0<-1"`, name of the operation, to the
@@ -68,7 +70,7 @@ def weights_over_epochs(epochs):
     """
     found = {}
     for labelled in epochs:
-        for cell, (node, source), weights in weights_of(labelled):
+        for cell, (node, source), weights in weights_of(labelled, sampler):
             series = found.setdefault(cell, {}).setdefault(f"{node}<-{source}", {})
             for name, weight in weights.items():
                 series.setdefault(name, []).append(weight)

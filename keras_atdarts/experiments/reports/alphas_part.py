@@ -40,10 +40,10 @@ def weights_section(numbers, genotype):
         "Alphas",
         tag(
             "p",
-            "The weight of an operation on an edge is the softmax of its alpha; with "
-            "edge normalization, times the softmax of the beta of its edge. Of "
-            "each node the two edges stay whose heaviest operation, none aside, is "
-            "the heaviest.",
+            f"The weight of an operation on an edge is made of its alpha by the sampler "
+            f"{numbers['sampler']}; with edge normalization, it is multiplied by the "
+            "softmax of the beta of its edge. Of each node the two edges stay whose "
+            "heaviest operation, none aside, is the heaviest.",
         ),
         charts(
             weights_map(cell, edges, epochs[-1])

@@ -52,12 +52,14 @@ def report_numbers(record):
 
 def search_numbers(record):
     """Returns what only a search has: alphas, genotypes by epoch, collapse."""
-    weights = weights_over_epochs(record.alphas)
+    sampler = record.config.get("sampler", "softmax")  # Missing before version 0.5.
+    weights = weights_over_epochs(record.alphas, sampler)
     genotype = record.genotype
     by_chance = record.is_random or genotype is None
     return {
         "genotypes": genotype_history(record.genotypes),
         "drawn": len(record.drawn),
+        "sampler": sampler,
         "weights": rounded(weights),
         "entropy": rounded(entropy_over_epochs(weights)),
         "collapse": {

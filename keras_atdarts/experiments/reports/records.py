@@ -4,14 +4,13 @@ A run may be unfinished, or an earlier version may have recorded less. Neither i
 error: `RunRecord.notices` says what is missing. A notice is a dict ready for JSON.
 """
 
-import csv
 import dataclasses
-import math
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import located
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.import_config import ImportConfig
+from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.genotypes.alphas import alphas_from_dict
@@ -173,35 +172,3 @@ def read_epochs(run):
             raise InputError(
                 "is damaged; expected alphas and genotype of each epoch."
             ) from error
-
-
-def read_columns(path):
-    """Returns the columns of a CSV file with a line for each epoch.
-
-    They are a dict from name to list of floats; None stands for a number that is not
-    finite. Without a file, it is empty. `"epoch"` counts from 1.
-    """
-    if not path.exists():
-        return {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
-        columns = {
-            name: [finite(row[place]) for row in rows]
-            for place, name in enumerate(header)
-        }
-        columns["epoch"] = [int(epoch) + 1 for epoch in columns["epoch"]]
-    except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
-        raise InputError(
-            f"Cannot read '{path}': expected a column 'epoch' and a line of numbers "
-            f"for each epoch ({error})."
-        ) from error
-    return columns
-
-
-def finite(text):
-    """Returns the number that a text stands for; None if it is not finite."""
-    if text == "NA":  # The CSVLogger of Keras writes this for a missing number.
-        return None
-    number = float(text)
-    return number if math.isfinite(number) else None

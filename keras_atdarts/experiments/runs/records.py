@@ -4,7 +4,9 @@ A run that goes on from a checkpoint drops what it has recorded of later epochs.
 """
 
 import contextlib
+import csv
 import io
+import math
 import pathlib
 import resource
 import time
@@ -13,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts import atomic
+from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.workdir import remove
 from keras_atdarts.genotypes.genotype import Genotype
@@ -137,6 +140,38 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.writer.close()
+
+
+def read_columns(path):
+    """Returns the columns of a CSV file with a line for each epoch.
+
+    They are a dict from name to list of floats; None stands for a number that is not
+    finite. Without a file, it is empty. `"epoch"` counts from 1.
+    """
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        columns = {
+            name: [finite(row[place]) for row in rows]
+            for place, name in enumerate(header)
+        }
+        columns["epoch"] = [int(epoch) + 1 for epoch in columns["epoch"]]
+    except (OSError, ValueError, TypeError, IndexError, KeyError) as error:
+        raise InputError(
+            f"Cannot read '{path}': expected a column 'epoch' and a line of numbers "
+            f"for each epoch ({error})."
+        ) from error
+    return columns
+
+
+def finite(text):
+    """Returns the number that a text stands for; None if it is not finite."""
+    if text == "NA":  # The CSVLogger of Keras writes this for a missing number.
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def peak_main_memory():

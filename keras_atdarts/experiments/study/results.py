@@ -2,8 +2,8 @@
 
 import statistics
 
-from keras_atdarts.experiments.reports.records import read_columns
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.study.arms import GIVEN
 from keras_atdarts.experiments.study.arms import RANDOM
 from keras_atdarts.experiments.study.arms import SEARCHED

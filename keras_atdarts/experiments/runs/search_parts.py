@@ -1,0 +1,158 @@
+"""The parts of a search, made as its configuration says."""
+
+import functools
+
+from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.records import read_columns
+from keras_atdarts.experiments.runs.workers import refuse_workers
+from keras_atdarts.genotypes.derivation import derive_genotype
+from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.search.architect import FirstOrder
+from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.perturbation import RandomPerturbation
+from keras_atdarts.search.regularizers import resolve_regularizers
+from keras_atdarts.search.samplers import GumbelSoftmax
+from keras_atdarts.search.samplers import get_sampler
+from keras_atdarts.search.stopping import EIGENVALUE
+from keras_atdarts.search.stopping import EigenvalueMonitor
+from keras_atdarts.search.stopping import StopAtEigenvalue
+from keras_atdarts.search.stopping import StopAtSkips
+from keras_atdarts.search.stopping import StopWhenUnchanged
+from keras_atdarts.search.supernet import Supernet
+from keras_atdarts.training.optimizers import SGD
+from keras_atdarts.training.optimizers import Adam
+from keras_atdarts.training.schedules import EpochCosineDecay
+from keras_atdarts.training.schedules import EpochLinear
+
+
+def make_supernet(config, dataset, steps):
+    """Returns the built supernet for an `ImageDataset` and epochs of `steps` steps."""
+    supernet = Supernet(
+        dataset.num_classes,
+        config.filters,
+        config.num_cells,
+        config.operations,
+        attention_placement=config.attention_placement,
+        partial_channels=config.partial_channels,
+        edge_normalization=config.partial_channels > 1,
+        sampler=make_sampler(config, steps),
+    )
+    supernet.build((None, *dataset.image_shape))
+    return supernet
+
+
+def compile_supernet(supernet, config, steps):
+    """Compiles the supernet of a search for epochs of `steps` steps."""
+    supernet.compile(
+        weight_optimizer(config, steps),
+        alpha_optimizer(config, steps),
+        architect=make_architect(config, steps),
+        jit_compile=config.jit,
+        recompute=config.recompute,
+        gradient_accumulation=config.gradient_accumulation,
+        perturbation=make_perturbation(config, steps),
+        seed=config.seed,
+    )
+
+
+def make_sampler(config, steps):
+    """Returns the sampler for epochs of `steps` steps."""
+    if config.sampler == GumbelSoftmax.name:
+        return GumbelSoftmax(EpochLinear(*config.temperature, config.epochs, steps))
+    return get_sampler(config.sampler)
+
+
+def make_perturbation(config, steps):
+    """Returns the perturbation of mixing weights, or None."""
+    if config.perturbation is None:
+        return None
+    return RandomPerturbation(EpochLinear(*config.perturbation, config.epochs, steps))
+
+
+def weight_optimizer(config, steps):
+    """Returns the optimizer of the weights for epochs of `steps` steps."""
+    rate = EpochCosineDecay(
+        config.weight_learning_rate,
+        config.epochs,
+        steps,
+        config.weight_learning_rate_min,
+    )
+    return SGD(
+        rate,
+        config.momentum,
+        clip_norm=config.clip_norm,
+        coupled_weight_decay=config.weight_decay,
+    )
+
+
+def alpha_optimizer(config, steps):
+    """Returns the optimizer of the alphas for epochs of `steps` steps."""
+    rate, decay = config.alpha_learning_rate, config.alpha_weight_decay
+    if config.alpha_learning_rate_min is not None:
+        minimum = config.alpha_learning_rate_min
+        # Its steps are counted from the end of the warm-up.
+        epochs = config.epochs - config.warm_up_epochs
+        rate = EpochCosineDecay(rate, epochs, steps, minimum)
+    if config.alpha_optimizer == "sgd":
+        return SGD(rate, config.alpha_momentum, coupled_weight_decay=decay)
+    return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
+
+
+def make_architect(config, steps):
+    """Returns what computes the gradients of the alphas."""
+    words = config.regularizers or ()
+    regularizers = resolve_regularizers(words, config.epochs, steps)
+    if config.order == 1:
+        return FirstOrder(regularizers)
+    return SecondOrder(config.hessian, regularizers=regularizers)
+
+
+def derivation(config):
+    """Returns the function from labelled alphas to the genotype of a search."""
+    return functools.partial(
+        derive_genotype,
+        sampler=config.sampler,
+        max_skip_connections=config.max_skip_connections,
+    )
+
+
+def check_single_machine(config):
+    """Raises `InputError` for settings that several machines do not have."""
+    if config.eigenvalue != "off":
+        refuse_workers("--eigenvalue measures on one machine")
+
+
+def make_monitors(config, batches_from):
+    """Returns the callbacks that measure a search, to stand before what records it.
+
+    Args:
+        config: `SearchConfig`.
+        batches_from: See `fitting.fit`.
+    """
+    if config.eigenvalue == "off":
+        return []
+    # The same batch after a resumption.
+    _, of_alphas = next(iter(batches_from(0)))
+    return [EigenvalueMonitor(of_alphas)]
+
+
+def make_stops(config, run, derive):
+    """Returns the callbacks that can end a search, one for each setting that asks.
+
+    Args:
+        config: `SearchConfig`.
+        run: `RunDirectory`, which may have epochs already.
+        derive: See `derivation`.
+    """
+    epochs = run.read_optional_json(workdir.ALPHAS) or []
+    earlier = [Genotype.from_dict(epoch["genotype"]) for epoch in epochs]
+    stops = []
+    if config.stop_at_skip_connections is not None:
+        count = config.stop_at_skip_connections
+        stops.append(StopAtSkips(count, derive, earlier))
+    if config.stop_when_unchanged is not None:
+        stops.append(StopWhenUnchanged(config.stop_when_unchanged, derive, earlier))
+    if config.eigenvalue == "stop":
+        values = read_columns(run.file(workdir.HISTORY)).get(EIGENVALUE, [])
+        stops.append(StopAtEigenvalue(derive, earlier, values))
+    return stops
