@@ -191,7 +191,9 @@ def normalised(values):
 
 def value_at(number, draw, dtype):
     """Returns a number, or a schedule's value at the step of a `Draw`."""
-    return tf.cast(number(draw.step) if callable(number) else number, dtype)
+    if callable(number):
+        return tf.cast(number(draw.step), dtype)
+    return tf.constant(number, dtype)
 
 
 SAMPLERS = {each.name: each for each in (Softmax, Sigmoid, GumbelSoftmax, Dirichlet)}

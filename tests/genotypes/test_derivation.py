@@ -247,3 +247,44 @@ def test_alphas_of_version_0_3_are_read():
     read = {(0, 1): {"none": 0.5}}
     assert alphas["normal"] == CellAlphas(read, attention=read)
     assert alphas["reduction"] == CellAlphas(read, edges={(0, 1): 0.25})
+
+
+def test_the_sampler_decides_which_edges_are_strong():
+    """A softmax weighs an operation against its rivals, a sigmoid by itself."""
+    cell = {
+        (0, 0): edge(sep_conv_3x3=2.0, skip_connect=2.0, max_pool_3x3=2.0, none=2.0),
+        (0, 1): edge(max_pool_3x3=1.0, none=-5.0, skip_connect=-5.0, sep_conv_3x3=-5.0),
+    }
+    [[kept]] = derive_cell(cell, edges_per_node=1).nodes
+    assert kept == Edge("max_pool_3x3", 1)
+    [[kept]] = derive_cell(cell, edges_per_node=1, sampler="sigmoid").nodes
+    assert kept == Edge("max_pool_3x3", 0)
+    with pytest.raises(InputError, match="Did you mean 'sigmoid'"):
+        derive_cell(cell, sampler="sigmoids")
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (None, ["skip_connect", "skip_connect", "skip_connect", "skip_connect"]),
+        # The weakest skip gives way to the next operation of its edge.
+        (3, ["skip_connect", "max_pool_3x3", "skip_connect", "skip_connect"]),
+        # Another one to the edge that is stronger without it.
+        (2, ["skip_connect", "max_pool_3x3", "skip_connect", "sep_conv_3x3"]),
+        (0, ["max_pool_3x3", "max_pool_3x3", "max_pool_3x3", "sep_conv_3x3"]),
+    ],
+)
+def test_at_most_so_many_skip_connections(limit, expected):
+    cell = {
+        (0, 0): edge(skip_connect=5.0, max_pool_3x3=1.0),
+        (0, 1): edge(skip_connect=2.0, max_pool_3x3=1.0),
+        (1, 0): edge(skip_connect=4.0, max_pool_3x3=3.0),
+        (1, 1): edge(skip_connect=3.0),
+        (1, 2): edge(sep_conv_3x3=1.5),
+    }
+    genotype = derive_genotype(
+        {"normal": cell, "reduction": cell}, max_skip_connections=limit
+    )
+    found = [each.operation for node in genotype.normal.nodes for each in node]
+    assert found == expected
+    assert genotype.reduction == derive_cell(cell)  # Has no limit.

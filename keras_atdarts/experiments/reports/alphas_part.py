@@ -40,7 +40,7 @@ def weights_section(numbers, genotype):
         "Alphas",
         tag(
             "p",
-            f"The weight of an operation on an edge is made of its alpha by the sampler "
+            "The weight of an operation on an edge is made of its alpha by the sampler "
             f"{numbers['sampler']}; with edge normalization, it is multiplied by the "
             "softmax of the beta of its edge. Of each node the two edges stay whose "
             "heaviest operation, none aside, is the heaviest.",

@@ -120,10 +120,15 @@ def curves_section(history, remark=None):
         if name != "epoch" and any(value is not None for value in values)
     ]
     accuracies = [name for name in others if name.endswith("accuracy")]
-    losses = [name for name in others if name not in accuracies]
+    eigenvalues = [name for name in others if name.endswith("eigenvalue")]
+    losses = [name for name in others if name not in (*accuracies, *eigenvalues)]
     figures = [
         curve_figure(caption, names, history)
-        for caption, names in (("Loss", losses), ("Accuracy", accuracies))
+        for caption, names in (
+            ("Loss", losses),
+            ("Accuracy", accuracies),
+            ("Largest eigenvalue of the alphas' Hessian", eigenvalues),
+        )
         if names
     ]
     return section("Loss and accuracy", charts(figures), remark and soft(remark))
