@@ -18,6 +18,7 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.kernels import machine
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
 from keras_atdarts.training.optimizers import Adam
@@ -35,7 +36,11 @@ ARCHITECTS = {
     "first": FirstOrder([mean_square]),
     "second": SecondOrder(regularizers=[mean_square]),
     "exact": SecondOrder("exact"),
+    "random": FirstOrder(),
 }
+# Draws are the same on all devices.
+RANDOM = {"sampler": "dirichlet"}
+PERTURBED = {"perturbation": RandomPerturbation(0.1)}
 
 
 def in_a_process_of_its_own(call):
@@ -50,7 +55,7 @@ def in_a_process_of_its_own(call):
 # Two devices are enough for the exact product, whose graph is the largest.
 @pytest.mark.parametrize(
     ("order", "num_devices"),
-    [("first", NUM_DEVICES), ("second", NUM_DEVICES), ("exact", 2)],
+    [("first", NUM_DEVICES), ("second", NUM_DEVICES), ("exact", 2), ("random", 2)],
 )
 def test_steps_on_several_devices_are_those_on_one(order, num_devices):
     in_a_process_of_its_own(f"compare_steps({order!r}, {num_devices})")
@@ -78,10 +83,12 @@ def take_steps(num_devices, order):
     keras.utils.set_random_seed(0)
     with machine.make_strategy(num_devices).scope():
         operations = ("none", "dil_conv_3x3", "spatial_attention")
-        supernet = Supernet(3, 4, 3, operations, num_nodes=1, dtype="float64")
+        made, compiled = (RANDOM, PERTURBED) if order == "random" else ({}, {})
+        supernet = Supernet(3, 4, 3, operations, num_nodes=1, dtype="float64", **made)
         supernet.build((None, 8, 8, 1))
         optimizer = SGD(0.1, momentum=0.9, clip_norm=CLIP_NORM)
-        supernet.compile(optimizer, SGD(0.1), architect=ARCHITECTS[order])
+        architect = ARCHITECTS[order]
+        supernet.compile(optimizer, SGD(0.1), architect=architect, **compiled)
     data = tf.data.Dataset.from_tensors(batches()).repeat()
     steps = []
     for _ in range(2):

@@ -33,6 +33,11 @@ SHARED = f"{SMALL} --epochs {EPOCHS} --seed 3 --deterministic"
 SPACE = ("none", "max_pool_3x3", "dil_conv_3x3")
 # It is killed in its second epoch, before the alphas learn.
 PARTIAL = "--partial-channels 2 --warm-up-epochs 2"
+# What is drawn, what changes with the epochs, and what looks back at them.
+REMEDIES = (
+    "--sampler dirichlet --perturbation 0.05 0.1 --regularizers beta_decay=0:5 "
+    "--eigenvalue record --stop-when-unchanged 5"
+)
 REGULARISED = "--drop-path-rate 0.3 --auxiliary --cutout 4"
 PATIENCE = 240  # Seconds.
 
@@ -122,7 +127,8 @@ def runs(tmp_path_factory):
     (genotype,) = random_genotypes(SPACE, 1, seed=1)
     genotype.save(place / "genotype.json")
     shared = [*SHARED.split(), "--dataset", str(images)]
-    searching = ["search.py", *shared, *PARTIAL.split(), "--operations", *SPACE]
+    searching = ["search.py", *shared, *PARTIAL.split(), *REMEDIES.split()]
+    searching += ["--operations", *SPACE]
     retraining = ["retrain.py", *shared, *REGULARISED.split()]
     retraining += ["--genotype", str(place / "genotype.json")]
 

@@ -37,8 +37,6 @@ from keras_atdarts.genotypes.sampling import random_genotypes
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
-from keras_atdarts.search.architect import FirstOrder
-from keras_atdarts.search.architect import SecondOrder
 
 IMAGE_SHAPE = (13, 11, 3)  # Odd, not square, colour.
 CLASSES = ("bag", "boot", "shirt")
@@ -357,34 +355,6 @@ def test_every_search_names_a_retraining_that_exists(preset, tmp_path):
     assert (retrain.dataset, retrain.batch_size) == (config.dataset, 32)
     expected = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
     assert retrain.epochs == RetrainConfig.preset(expected).epochs
-
-
-def test_alphas_learn_as_their_settings_say():
-    make = scripts.load("search.py").alpha_optimizer
-    betas = SearchConfig(alpha_betas=(0.8, 0.95), alpha_learning_rate=0.25)
-    adam = make(betas, steps=7).get_config()
-    assert (adam["beta_1"], adam["beta_2"], adam["learning_rate"]) == (0.8, 0.95, 0.25)
-    assert adam["coupled_weight_decay"] == 1e-3
-    falling = SearchConfig(
-        alpha_optimizer="sgd",
-        alpha_momentum=0.5,
-        alpha_weight_decay=0.25,
-        alpha_learning_rate=0.1,
-        alpha_learning_rate_min=0.02,
-        epochs=2,
-    )
-    sgd = make(falling, steps=7)
-    assert (sgd.momentum, sgd.coupled_weight_decay) == (0.5, 0.25)
-    rates = [float(sgd._learning_rate(step)) for step in (0, 6, 7)]
-    assert rates == pytest.approx([0.1, 0.1, 0.06])
-
-
-def test_architect_is_that_of_the_settings():
-    make = scripts.load("search.py").architect
-    assert type(make(SearchConfig(order=1))) is FirstOrder
-    for hessian in ("finite_difference", "exact"):
-        architect = make(SearchConfig(order=2, hessian=hessian))
-        assert type(architect) is SecondOrder and architect.hessian == hessian
 
 
 def uncounted_conditions(config):
