@@ -1,5 +1,8 @@
 """What a study compares, and what it refuses before it begins."""
 
+import dataclasses
+import json
+
 import pytest
 import study_fakes
 
@@ -12,7 +15,7 @@ from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
 from keras_atdarts.experiments.study.directory import StudyDirectory
-from keras_atdarts.experiments.study.flags import parse_overrides
+from keras_atdarts.experiments.study.overrides import parse_overrides
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.text_forms import darts_text
 from keras_atdarts.operations import SEARCH_SPACES
@@ -46,12 +49,63 @@ def test_arms_are_spaces_chance_and_genotypes(tmp_path):
         ("../up=DARTS_V2", "cannot be called '../up'"),
         ("darts=DARTS_V2", "cannot be called 'darts'"),
         ("=DARTS_V2", "cannot be called ''"),
+        ("darts: epochs=3", "cannot be called 'darts'"),
+        (
+            "beta: regulariser=beta_decay",
+            "arm beta: Unknown setting 'regulariser'.",
+        ),
+        ("beta: seed=3", "arm beta: the study decides seed for its runs"),
+        ("beta: sampler", "arm beta: expected NAME=VALUE"),
     ],
 )
 def test_words_that_are_no_arm(word, message):
     with pytest.raises(InputError) as caught:
         parse_arm(word)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_arm_has_settings_of_its_own(tmp_path):
+    words = "beta: operations=darts regularizers=beta_decay=0:25,zero_one=2 order=2"
+    arm = parse_arm(words)
+    expected = {
+        "operations": ("darts",),
+        "regularizers": ("beta_decay=0:25", "zero_one=2"),
+        "order": 2,
+    }
+    assert (arm.name, arm.kind, arm.settings) == ("beta", SEARCHED, expected)
+    study = Description(
+        (arm, parse_arm("fair: sampler=sigmoid"), parse_arm("darts")),
+        (0, 1),
+        SearchConfig(epochs=7),
+        RetrainConfig(),
+    )
+    assert Description.from_dict(json.loads(json.dumps(study.to_dict()))) == study
+    beta, fair, plain = (study.search_config(each, 1) for each in study.arms)
+    assert (beta.regularizers, beta.order, beta.operations) == (
+        ("beta_decay=0:25", "zero_one=2"),
+        2,
+        ("darts",),
+    )
+    assert (fair.sampler, fair.operations) == ("sigmoid", ("at_darts",))
+    assert (plain.sampler, plain.regularizers) == ("softmax", None)
+    assert {each.epochs for each in (beta, fair, plain)} == {7}
+    other = dataclasses.replace(
+        study, arms=(*study.arms[:1], parse_arm("fair: order=2"), study.arms[2])
+    )
+    assert study.differences(other) == ["the settings of the arm fair"]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("a: temperature=5,1", "temperature only counts with .*sampler=gumbel_softmax"),
+        ("a: sampler=gumbel", "arm a: sampler must be one of"),
+        ("a: operations=dart", "arm a: .*Did you mean 'darts'"),
+    ],
+)
+def test_settings_of_an_arm_are_checked_before_it_begins(word, message):
+    with pytest.raises(InputError, match=message):
+        Description((parse_arm(word),), (0,), SearchConfig(), RetrainConfig())
 
 
 def test_overrides_are_values_of_their_kind():

@@ -8,9 +8,9 @@ from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.settings import show_value
 from keras_atdarts.experiments.runs.start import FREE_SETTINGS
+from keras_atdarts.experiments.study.arms import DEFAULT_SPACE
 from keras_atdarts.experiments.study.arms import DRAWN
 from keras_atdarts.experiments.study.arms import GIVEN
-from keras_atdarts.experiments.study.arms import RANDOM_SPACE
 from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.arms import Arm
 from keras_atdarts.experiments.study.arms import check_different
@@ -60,9 +60,10 @@ class Description:
         for seed in self.seeds:
             self.retrain_config(seed)
         for arm in self.arms:
-            config = self.search_config(arm, self.seeds[0])
-            if config is not None:
-                with located(f"arm {arm.name}"):
+            with located(f"arm {arm.name}"):
+                config = self.search_config(arm, self.seeds[0])
+                if config is not None:
+                    check_counting(config, arm.settings or ())
                     operations = resolve_operations(config.operations)
                     place_attention(operations, config.attention_placement)
 
@@ -74,9 +75,10 @@ class Description:
         """Returns the `SearchConfig` of a run; None where a genotype is given."""
         if arm.kind == GIVEN:
             return None
-        values = {"operations": (arm.name,)}
         if arm.kind == DRAWN:
-            values = {"strategy": "random", "operations": (RANDOM_SPACE,)}
+            values = {"strategy": "random", "operations": (DEFAULT_SPACE,)}
+        else:
+            values = arm.search_settings
         return dataclasses.replace(self.search, seed=seed, **values)
 
     def retrain_config(self, seed):
@@ -113,10 +115,13 @@ class Description:
             for name in own
             if own[name] != its[name]
         ]
-        genotypes = {arm.name: arm.genotype for arm in self.arms}
+        arms = {arm.name: arm for arm in self.arms}
         for arm in other.arms:
-            if genotypes.get(arm.name, arm.genotype) != arm.genotype:
+            before = arms.get(arm.name, arm)
+            if before.genotype != arm.genotype:
                 found.append(f"the genotype of the arm {arm.name}")
+            if before.settings != arm.settings:
+                found.append(f"the settings of the arm {arm.name}")
         return found
 
     def _shown(self, kinds):
@@ -131,6 +136,17 @@ class Description:
                 if name not in FREE_SETTINGS:
                     shown[f"{kind} {name}"] = show_value(getattr(config, name))
         return shown
+
+
+def check_counting(config, names):
+    """Raises `InputError` for settings that decide nothing in a configuration."""
+    for name in names:
+        if not config.counts(name):
+            needed = " and ".join(
+                f"{other}={show_value(value)}"
+                for other, value in config.conditions(name).items()
+            )
+            raise InputError(f"{name} only counts with {needed}. Leave it out.")
 
 
 def _settings(config):

@@ -1,14 +1,11 @@
 """The command line of a study."""
 
-import dataclasses
 import pathlib
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import located
-from keras_atdarts.errors import unknown_name
 from keras_atdarts.experiments.runs.flags import add_import_flag
 from keras_atdarts.experiments.runs.flags import add_number_flag
-from keras_atdarts.experiments.runs.flags import parse_words
 from keras_atdarts.experiments.runs.flags import positive_number
 from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
@@ -20,6 +17,7 @@ from keras_atdarts.experiments.study.arms import RANDOM
 from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.arms import parse_arm
 from keras_atdarts.experiments.study.description import Description
+from keras_atdarts.experiments.study.overrides import parse_overrides
 from keras_atdarts.operations import SEARCH_SPACES
 
 DEFAULT_ARMS = ("darts", "at_darts", RANDOM)
@@ -31,15 +29,6 @@ DESCRIPTION_FLAGS = ("arms", "seeds", *SHARED_FLAGS)
 DESCRIPTION_FLAGS += ("search_preset", "retrain_preset", "search", "retrain")
 RAY_FLAGS = ("ray_cpus", "ray_gpus")
 EXECUTION_FLAGS = ("jobs", "ray", *RAY_FLAGS)
-SWITCHES = {"on": True, "off": False}
-# Settings that a study decides for all its runs, and the flag that decides each.
-DECIDED_BY_STUDY = {
-    "dataset": "--dataset",
-    "data_dir": "--data-dir",
-    "image_size": "--image-size",
-    "seed": "--seeds",
-    **dict.fromkeys(("strategy", "operations", "samples"), "--arms"),
-}
 
 
 def add_description_flags(group):
@@ -49,7 +38,8 @@ def add_description_flags(group):
         nargs="+",
         metavar="ARM",
         help=f"{', '.join(SEARCH_SPACES)}, {RANDOM}, a published genotype, a genotype "
-        f"file or NAME=FILE ({' '.join(DEFAULT_ARMS)})",
+        "file, NAME=FILE, or a search with settings of its own, such as 'beta: "
+        f"operations=darts regularizers=beta_decay=0:25' ({' '.join(DEFAULT_ARMS)})",
     )
     group.add_argument(
         "--seeds",
@@ -162,53 +152,6 @@ def absolute(word):
     """Returns the path of a directory as absolute; another word as it is."""
     path = pathlib.Path(word).expanduser()
     return str(path.absolute()) if path.is_dir() else word
-
-
-def parse_overrides(config_class, flag, words):
-    """Returns the values of settings by their names; the configuration checks them.
-
-    Args:
-        config_class: The sub-class of `Config` whose settings they are.
-        flag: String, the flag they follow, for messages.
-        words: Iterable of strings `name=value`. Commas separate several values, as in
-            `alpha_betas=0.5,0.999`, and switches are `on` or `off`.
-
-    Example:
-
-    >>> parse_overrides(RetrainConfig, "--retrain", ["epochs=8", "flip=off"])
-    {'epochs': 8, 'flip': False}
-    """
-    values = {}
-    for word in words:
-        with located(flag):
-            name, value = parse_override(config_class, word)
-            if name in values:
-                raise InputError(f"{name} is given twice. Leave one out.")
-        values[name] = value
-    return values
-
-
-def parse_override(config_class, word):
-    """Returns the name and the value of a setting from a word `name=value`."""
-    name, _, text = word.partition("=")
-    name = name.replace("-", "_")
-    fields = {field.name: field for field in dataclasses.fields(config_class)}
-    if not text:
-        raise InputError(f"expected NAME=VALUE, such as epochs=8; received '{word}'.")
-    if name in DECIDED_BY_STUDY:
-        raise InputError(
-            f"the study decides {name} for its runs; received '{word}'. Give "
-            f"{DECIDED_BY_STUDY[name]} instead."
-        )
-    if name not in fields:
-        raise unknown_name("setting", name, fields.keys() - DECIDED_BY_STUDY.keys())
-    field = fields[name]
-    if field.type is not bool:
-        several = field.metadata["kind"].several
-        return name, parse_words(field, text.split(",") if several else text)
-    if text not in SWITCHES:
-        raise InputError(f"{name} must be on or off; received '{text}'.")
-    return name, SWITCHES[text]
 
 
 def check_search_counts(arms, arguments, overrides):

@@ -1,8 +1,8 @@
 """The results of a study as a page of Markdown tables: results.md."""
 
 from keras_atdarts.experiments.runs.settings import show_value
+from keras_atdarts.experiments.study.arms import DEFAULT_SPACE
 from keras_atdarts.experiments.study.arms import DRAWN
-from keras_atdarts.experiments.study.arms import RANDOM_SPACE
 from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.units import EVALUATION
 from keras_atdarts.genotypes.statistics import source_kinds_by_chance
@@ -85,7 +85,7 @@ def describe_budget(results):
         if arm["kind"] == DRAWN:
             lines.append(
                 f"`{name}` has no search: each seed draws one genotype from the space "
-                f"`{RANDOM_SPACE}`. Its training has the same budget as all others."
+                f"`{DEFAULT_SPACE}`. Its training has the same budget as all others."
             )
     return " ".join(lines)
 
