@@ -21,13 +21,16 @@ NUM_CLASSES = 10
 ARCHITECTS = {1: FirstOrder, 2: SecondOrder}
 
 
-def make_supernet(arguments, image_size=32, partial_channels=1, **options):
+def make_supernet(
+    arguments, image_size=32, partial_channels=1, sampler="softmax", **options
+):
     """Returns a compiled supernet that learns as that of DARTS.
 
     Args:
         arguments: Those of `flags.add_supernet_flags`.
         image_size: Integer, the side of the images in pixels.
         partial_channels: Integer; above 1 also with edge normalization.
+        sampler: Of `Supernet`.
         **options: Of `Supernet.compile`.
     """
     supernet = Supernet(
@@ -38,13 +41,12 @@ def make_supernet(arguments, image_size=32, partial_channels=1, **options):
         arguments.num_nodes,
         partial_channels=partial_channels,
         edge_normalization=partial_channels > 1,
+        sampler=sampler,
     )
     supernet.build((None, image_size, image_size, 3))
+    options.setdefault("architect", ARCHITECTS[arguments.order]())
     supernet.compile(
-        weight_optimizer(),
-        Adam(3e-4, coupled_weight_decay=1e-3),
-        architect=ARCHITECTS[arguments.order](),
-        **options,
+        weight_optimizer(), Adam(3e-4, coupled_weight_decay=1e-3), **options
     )
     return supernet
 

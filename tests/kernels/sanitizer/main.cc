@@ -359,7 +359,7 @@ long refuse(Random& random) {
     expect_refusal(call, TF_INVALID_ARGUMENT);
     // Margins of 1,024 pixels need more memory than there may be, see above. The
     // address sanitizer mentions each of these blocks.
-    StageSizes wide = {1, 1, 1, 1, 1, 1, 9, 1, 1, false, false};
+    StageSizes wide = {1, 1, 1, 16, 1, 1, 9, 1, 1, false, false};
     for (Call call : stage(random, wide, {1, 1}, type)) {
       call.attributes["dilation"] = {256};
       expect_refusal(call, TF_RESOURCE_EXHAUSTED);

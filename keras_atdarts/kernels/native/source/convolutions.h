@@ -106,6 +106,9 @@ void depthwise_kernel_gradient(const Walk& walk, const T* x, const T* slope, lon
   }
 }
 
+// Rows of a block of a product: with three vectors each, their sums fill most registers.
+constexpr int kRows = kRegisters >= 32 ? 8 : 4;
+
 template <typename T, int P, int F, bool kAdd>
 inline void product_block(const T* x, const T* matrix, long depth, long x_width,
                           long y_width, T* y) {
@@ -135,8 +138,8 @@ template <typename T, int F, bool kAdd>
 void product_columns(const T* x, const T* matrix, long pixels, long depth, long x_width,
                      long y_width, T* y) {
   long p = 0;
-  for (; p + 8 <= pixels; p += 8) {
-    product_block<T, 8, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
+  for (; p + kRows <= pixels; p += kRows) {
+    product_block<T, kRows, F, kAdd>(x + p * x_width, matrix, depth, x_width, y_width,
                                  y + p * y_width);
   }
   for (; p + 4 <= pixels; p += 4) {
@@ -235,8 +238,8 @@ void matrix_gradient(const T* x, const T* slope, long pixels, long depth, long x
   in_blocks(y_width / kLanes<T>, [&](long first, auto vectors) {
     const long f = first * kLanes<T>;
     long c = 0;
-    for (; c + 8 <= depth; c += 8) {
-      outer_block<T, 8, vectors>(x + c, slope + f, pixels, x_width, y_width,
+    for (; c + kRows <= depth; c += kRows) {
+      outer_block<T, kRows, vectors>(x + c, slope + f, pixels, x_width, y_width,
                                  gradient + c * y_width + f);
     }
     for (; c + 4 <= depth; c += 4) {
