@@ -281,6 +281,15 @@ def test_a_missing_gpu_is_told(benchmark):
         run_worker("ours.py", "search", "--device", "cuda")
 
 
+def test_remedies_are_compared_with_plain_darts(benchmark, capsys):
+    remedies = benchmark("remedies")
+    seconds = {name: [2.0, 4.0] for name in remedies.REMEDIES}
+    remedies.print_table({**seconds, "perturbation": [3.0, 8.0]})
+    table = capsys.readouterr().out
+    assert "| plain | 1.00 | 1.00 to 1.00 |" in table
+    assert "| perturbation | 1.75 | 1.50 to 2.00 |" in table
+
+
 def test_the_input_pipeline_is_measured(benchmark):
     words = ["--image-size", "32", "32", "--seconds", "0.2"]
     report = benchmark("measuring").run_worker("input_pipeline.py", *words)
