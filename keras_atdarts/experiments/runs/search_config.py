@@ -335,7 +335,7 @@ class SearchConfig(TrainingConfig):
         "off",
         one_of("off", "record", "stop"),
         CHOICE,
-        "the largest eigenvalue of the Hessian of the alphas' loss, for about 20 steps "
+        "the largest eigenvalue of the Hessian of the alphas' loss, for about 13 steps "
         "more an epoch: record it, or also stop when it rises fast, as in RobustDARTS",
     )
 
