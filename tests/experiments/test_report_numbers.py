@@ -10,7 +10,7 @@ import report_runs
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.reports.alphas import entropy
 from keras_atdarts.experiments.reports.alphas import entropy_over_epochs
-from keras_atdarts.experiments.reports.alphas import softmax
+from keras_atdarts.experiments.reports.alphas import mixing_weights
 from keras_atdarts.experiments.reports.alphas import weights_over_epochs
 from keras_atdarts.experiments.reports.collapse import MOST_SKIPS
 from keras_atdarts.experiments.reports.collapse import find_collapse
@@ -73,7 +73,7 @@ def test_entropy_by_hand(weights, expected):
 
 
 def test_softmax_of_large_alphas():
-    assert softmax({"a": 1000.0, "b": 1000.0, "c": -1000.0}) == {
+    assert mixing_weights({"a": 1000.0, "b": 1000.0, "c": -1000.0}, "softmax") == {
         "a": 0.5,
         "b": 0.5,
         "c": 0.0,
