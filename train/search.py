@@ -75,6 +75,7 @@ def main(argv=None):
     operations = resolve_operations(config.operations)
     parts = place_attention(operations, config.attention_placement)
     resolve_regularizers(config.regularizers or ())
+    check_single_machine(config)
     if config.strategy == "random":
         check_no_checkpoints(arguments)
     training = Training(arguments, config)
@@ -130,7 +131,6 @@ def draw(config, operations, attentions, training):
 def learn(config, operations, training):
     """Searches by gradients; returns the genotype found."""
     with training.opened():
-        check_single_machine(config)
         if config.order == 2 and config.hessian == "exact":
             check_second_derivatives(operations)
         dataset = training.load_dataset()
