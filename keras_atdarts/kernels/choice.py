@@ -3,8 +3,6 @@
 import os
 
 import tensorflow as tf
-from tensorflow.python.framework import ops
-from tensorflow.python.ops import control_flow_util
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
@@ -13,6 +11,7 @@ from keras_atdarts.kernels.native.backend import Native
 from keras_atdarts.kernels.native.library import native_library
 from keras_atdarts.kernels.reference import Reference
 from keras_atdarts.kernels.reference import Synchronized
+from keras_atdarts.kernels.xla import is_compiled_by_xla
 
 # To compare backends, and to count what another machine would run.
 VARIABLE = "KERAS_ATDARTS_BACKEND"
@@ -73,10 +72,4 @@ def has_gpus():
 
 def _can_be_native(dtype):
     known = tf.as_dtype(dtype) in (tf.float32, tf.float64)
-    return known and native_library() is not None and not _is_compiled_by_xla()
-
-
-def _is_compiled_by_xla():
-    """Whether the graph that is being made, or one around it, is for XLA."""
-    graph = ops.get_default_graph()
-    return control_flow_util.GraphOrParentsInXlaContext(graph)
+    return known and native_library() is not None and not is_compiled_by_xla()

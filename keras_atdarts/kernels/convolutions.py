@@ -7,6 +7,8 @@ which the reference of DARTS fails, are rounded up when they are halved.
 
 import tensorflow as tf
 
+from keras_atdarts.kernels.xla import is_compiled_by_xla
+
 
 def convolution(x, kernel, strides=1, padding="same"):
     """Convolves: `y[i, j] = sum over a, b of x[s i + a, s j + b] kernel[a, b]`.
@@ -46,8 +48,14 @@ def depthwise_convolution(x, kernel, strides=1, dilation_rate=1):
         x, strides, dilation_rate = every_second_pixel(x)[0], 1, 1
     elif strides == 2:
         x, padding = pad_symmetric(x, kernel), "VALID"
+    steps = [1, strides, strides, 1]
+    if is_compiled_by_xla():  # Without the blocks that TensorFlow's kernels need.
+        dilations = [1, dilation_rate, dilation_rate, 1]
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=steps, padding=padding, dilations=dilations
+        )
     return tf.nn.depthwise_conv2d(
-        x, kernel, [1, strides, strides, 1], padding, dilations=[dilation_rate] * 2
+        x, kernel, steps, padding, dilations=[dilation_rate] * 2
     )
 
 

@@ -9,6 +9,8 @@ import tensorflow as tf
 from keras_atdarts.kernels.constants import constant
 from keras_atdarts.kernels.reference import EPSILON
 from keras_atdarts.kernels.reference import Reference
+from keras_atdarts.kernels.reference import count_pixels
+from keras_atdarts.kernels.xla import is_compiled_by_xla
 
 
 class JoinedTensors(collections.abc.Sequence):
@@ -88,21 +90,24 @@ class Joined(Reference):
                 terms = [y + tf.cast(offset, x.dtype) for y, offset in pairs]
             return terms, statistics
         x = join(tensors)
-        if x.dtype == tf.float64:  # TensorFlow has no kernel.
-            return super().normalize(list(tensors), scales, offsets)
+        dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
         rows = [
-            _row(values, default, edges, x.shape[-1])
+            _row(values, default, edges, x.shape[-1], dtype)
             for values, default in ((scales, 1.0), (offsets, 0.0))
         ]
-        result, *statistics = _fused_batch_norm(x, *rows)
-        statistics = tf.reshape(tf.stack(statistics), [2, edges, -1])
-        return JoinedTensors(result, edges), statistics
+        if is_compiled_by_xla() or dtype == tf.float64:
+            result, means, variances = normalized(x, *rows)
+            variances = self._unbiased(variances, x)
+        else:
+            result, means, variances = _fused_batch_norm(x, *rows)
+        statistics = tf.reshape(tf.stack([means, variances]), [2, edges, -1])
+        return JoinedTensors(result, edges), tf.stop_gradient(statistics)
 
 
-def _row(values, default, edges, channels):
+def _row(values, default, edges, channels, dtype):
     """Returns scales or offsets of joined tensors, one for each channel."""
     if values is None:
-        return constant(np.full(channels, default, "float32"))
+        return constant(np.full(channels, default, dtype.as_numpy_dtype))
     if values.shape.rank == 1:
         ones = tf.ones([1, channels // edges], values.dtype)
         values = tf.expand_dims(values, axis=1) * ones
@@ -123,3 +128,45 @@ def _fused_batch_norm(x, scales, offsets):
         exponential_avg_factor=1.0,  # The new moving statistics: the batch's.
     )
     return result.y, result.batch_mean, result.batch_variance
+
+
+@tf.custom_gradient
+def normalized(x, scale, offset):
+    """Batch norm `y = scale u + offset`, `u = (x - mean) / sqrt(variance + epsilon)`.
+
+    With `<.>` for the mean over images and pixels, and the gradient `g` of `y`,
+
+        dx = scale / sqrt(variance + epsilon) (g - <g> - u <u g>)
+
+    which needs two sums of one reading; differentiating the equation term by term
+    takes two readings, one after the other. For XLA, which makes few kernels of it and
+    can compute `y` anew of `x` and the statistics.
+
+    Args:
+        x: Tensor `(batch, height, width, channels)`.
+        scale, offset: Tensors `(channels,)`.
+
+    Returns:
+        `y`, and the means and variances `(channels,)`, which are not differentiated.
+
+    Reference:
+        Ioffe, Szegedy, Batch Normalization, 2015, https://arxiv.org/abs/1502.03167,
+        section 3.
+    """
+    dtype, pixels = scale.dtype, constant([0, 1, 2])
+    wide = tf.cast(x, dtype)  # 16 bits hold no statistics.
+    mean = tf.reduce_mean(wide, pixels)
+    variance = tf.reduce_mean(tf.square(wide - mean), pixels)
+    factor = tf.math.rsqrt(variance + constant(EPSILON, dtype))
+    unit = (wide - mean) * factor
+    result = unit * scale + offset
+
+    def gradient(upstream, *_):
+        slope = tf.cast(upstream, dtype)
+        of_offset = tf.reduce_mean(slope, pixels)
+        of_scale = tf.reduce_mean(slope * unit, pixels)
+        size = count_pixels(x, dtype)
+        slope = (slope - of_offset - unit * of_scale) * (factor * scale)
+        return tf.cast(slope, x.dtype), of_scale * size, of_offset * size
+
+    return (tf.cast(result, x.dtype), mean, variance), gradient

@@ -10,6 +10,7 @@ Reference:
 
 import tensorflow as tf
 
+from keras_atdarts.kernels.constants import constant
 from keras_atdarts.kernels.convolutions import depthwise_convolution
 from keras_atdarts.kernels.convolutions import every_second_pixel
 from keras_atdarts.kernels.convolutions import fusible_pointwise_convolution
@@ -25,6 +26,14 @@ def mean_over_batch(x):
     One running sum over a whole batch rounds too much: ReLUs flip for it.
     """
     return tf.reduce_mean(tf.reduce_mean(x, axis=[1, 2]), axis=0)
+
+
+def count_pixels(x, dtype):
+    """Returns over how many pixels of how many images a batch norm averages."""
+    shape = x.shape[:-1]
+    if shape.is_fully_defined():
+        return constant(shape.num_elements(), dtype)
+    return tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), dtype)
 
 
 def frozen_factors(scales, offsets, means, variances):
@@ -149,8 +158,10 @@ class Reference:
 
     def _unbiased(self, variances, x):
         """Returns variances times `n / (n - 1)`, for the `n` pixels of a batch."""
-        size = tf.cast(self.num_replicas * tf.reduce_prod(tf.shape(x)[:-1]), x.dtype)
-        return tf.stack(variances) * (size / tf.maximum(size - 1, 1))
+        variances = tf.stack(variances)
+        size = self.num_replicas * count_pixels(x, variances.dtype)
+        one = constant(1, variances.dtype)
+        return variances * (size / tf.maximum(size - one, one))
 
     def pool(self, x, kind, strides=1):
         """Pools 3x3 pixels, at margins those that there are.

@@ -27,6 +27,7 @@ from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
 from keras_atdarts.training.accumulation import average_over_parts
+from keras_atdarts.training.optimizers import compile_updates
 from keras_atdarts.training.stateless import SharedCalls
 from keras_atdarts.training.stateless import Traced
 from keras_atdarts.training.stateless import assign_moved
@@ -140,6 +141,8 @@ class DerivedNetwork(keras.Model):
         super().compile(*args, jit_compile=False, **kwargs)
         self.gradient_accumulation = gradient_accumulation
         self.calls = SharedCalls(recompute, jit_compile)
+        if jit_compile:
+            compile_updates(self.optimizer)
         for layer in self.layers:
             if isinstance(layer, DerivedCell):
                 layer.calls = self.calls
@@ -161,6 +164,7 @@ class DerivedNetwork(keras.Model):
         self.optimizer.apply(averages, weights)
         assign_moved(moving, moved)
         inputs, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.calls.compile()
         loss = self._compute_loss(inputs, labels, outputs, sample_weight, training=True)
         size = tf.shape(tf.nest.flatten(inputs)[0])[0]
         self._loss_tracker.update_state(loss * num_replicas(), sample_weight=size)

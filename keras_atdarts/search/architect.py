@@ -35,6 +35,8 @@ class Architect:
     ...         return [tf.sign(gradient) for gradient in gradients], logits
     """
 
+    differentiates_twice = False  # Within one gradient.
+
     def __init__(self, regularizers=()):
         self.regularizers = tuple(regularizers)
 
@@ -130,6 +132,10 @@ class SecondOrder(Architect):
             raise InputError(f"epsilon must be above 0. Received: {epsilon}.")
         self.hessian = hessian
         self.epsilon = epsilon
+
+    @property
+    def differentiates_twice(self):
+        return self.hessian == "exact"
 
     def check(self, weight_optimizer):
         if not hasattr(weight_optimizer, "virtual_step"):

@@ -14,6 +14,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.loss import SupernetLoss
 from keras_atdarts.search.samplers import Draw
+from keras_atdarts.training.optimizers import compile_updates
 from keras_atdarts.training.stateless import SharedCalls
 
 
@@ -83,8 +84,9 @@ class BilevelModel(keras.Model):
                 `keras.Model.compile`. Loss and accuracy are always measured.
 
         Raises:
-            InputError: The policy is mixed_float16, both optimizers are one, or
-                the architect cannot work with the weights' optimizer.
+            InputError: The policy is mixed_float16, both optimizers are one, the
+                architect cannot work with the weights' optimizer, or it differentiates
+                twice what XLA compiles.
             TypeError: An argument is unknown.
         """
         check_compile_options(kwargs)
@@ -109,7 +111,15 @@ class BilevelModel(keras.Model):
         self.loss_function = keras.losses.get(loss) or cross_entropy
         self.architect = architect or FirstOrder()
         self.architect.check(self.optimizer)
+        if jit_compile and self.architect.differentiates_twice:
+            raise InputError(
+                "What XLA compiles is differentiated once; received jit_compile with "
+                "an architect that differentiates twice. Give --hessian "
+                "finite_difference, or leave out --jit."
+            )
         self.calls = SharedCalls(recompute, jit_compile)
+        if jit_compile:
+            compile_updates(self.optimizer, self.alpha_optimizer)
         self._traced = {}
         self.gradient_accumulation = gradient_accumulation
         self.perturbation = perturbation
@@ -181,6 +191,7 @@ class BilevelModel(keras.Model):
         self.optimizer.apply(gradients, loss.weights)
         self._track("", weight_batch[1], logits)
         loss.assign_statistics()
+        self.calls.compile()
         return self.get_metrics_result()
 
     def get_metrics_result(self):

@@ -43,6 +43,7 @@ class Optimizer(keras.optimizers.Optimizer):
             )
         self.clip_norm = clip_norm
         self.coupled_weight_decay = coupled_weight_decay
+        self.jit_compile = False  # Whether XLA compiles all updates as one, in graphs.
 
     def apply(self, grads, trainable_variables=None):
         grads = list(grads)
@@ -73,9 +74,14 @@ class Optimizer(keras.optimizers.Optimizer):
 
         Every replica updates its own copies, all by the same gradients.
         """
-        rate = tf.convert_to_tensor(learning_rate)
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
-            self.update_step(gradient, variable, rate)
+
+        def update_all(gradients, rate):
+            for gradient, variable in zip(gradients, trainable_variables, strict=True):
+                self.update_step(gradient, variable, rate)
+
+        if self.jit_compile and not tf.executing_eagerly():
+            update_all = tf.function(update_all, autograph=False, jit_compile=True)
+        update_all(grads, tf.convert_to_tensor(learning_rate))
 
     def assign(self, variable, value):
         assign_here(variable, value)
@@ -105,6 +111,13 @@ class Optimizer(keras.optimizers.Optimizer):
             "clip_norm": self.clip_norm,
             "coupled_weight_decay": self.coupled_weight_decay,
         }
+
+
+def compile_updates(*optimizers):
+    """Lets XLA compile the updates of optimizers of this module; others stay."""
+    for optimizer in optimizers:
+        if isinstance(optimizer, Optimizer):
+            optimizer.jit_compile = True
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

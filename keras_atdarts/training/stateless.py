@@ -14,6 +14,8 @@ import tensorflow as tf
 from keras_atdarts.kernels.replicas import assign_here
 from keras_atdarts.kernels.replicas import average_over_replicas
 from keras_atdarts.layers.batch_normalization import is_synchronized
+from keras_atdarts.training.compiled import Compiled
+from keras_atdarts.training.compiled import Compiler
 
 
 class Variables:
@@ -78,12 +80,11 @@ class Traced:
     Args:
         function: Function from nests of tensors to one, without side effects. It must
             read no variables and tell other replicas nothing.
-        jit_compile: Boolean, whether XLA compiles it.
     """
 
-    def __init__(self, function, jit_compile=False):
+    def __init__(self, function):
         self.function = function
-        self._traced = tf.function(function, autograph=False, jit_compile=jit_compile)
+        self._traced = tf.function(function, autograph=False)
         self._by_shapes = {}
 
     def __call__(self, *arguments):
@@ -106,32 +107,19 @@ class Stateless:
         variables: `Variables` of the layers.
         function: Function from tensors to a tensor, which calls the layers.
         traced: Boolean, whether it is `Traced`.
-        jit_compile: Boolean, whether XLA compiles it then.
-        weights_learn: Boolean, whether anybody asks for the gradients of weights.
-            TensorFlow leaves them out where nobody does; XLA computes them.
     """
 
-    def __init__(
-        self,
-        variables,
-        function,
-        traced=False,
-        jit_compile=False,
-        weights_learn=True,
-    ):
+    def __init__(self, variables, function, traced=False):
         self.variables = variables
         self.function = function
-        self.weights_learn = weights_learn
-        self.run = self._run
+        self.run = self.plain_run
         self.gradient = self._gradient
         if traced:
-            self.run = Traced(self._run, jit_compile)
-            self.gradient = Traced(self._gradient, jit_compile)
+            self.run = Traced(self.plain_run)
+            self.gradient = Traced(self._gradient)
 
-    def _run(self, weights, state, tensors):
+    def plain_run(self, weights, state, tensors):
         """Returns the result, and the values that the other variables get."""
-        if not self.weights_learn:
-            weights = [tf.stop_gradient(weight) for weight in weights]
         variables = [*self.variables.trained, *self.variables.others]
         mapping = zip(variables, [*weights, *state], strict=True)
         with keras.StatelessScope(state_mapping=mapping) as scope:
@@ -147,7 +135,7 @@ class Stateless:
             weights, tensors = tf.nest.map_structure(tf.identity, (weights, tensors))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([weights, tensors])
-            result, _ = self._run(weights, state, tensors)
+            result, _ = self.plain_run(weights, state, tensors)
         return tape.gradient(result, [*weights, *tensors], upstream)
 
 
@@ -168,6 +156,8 @@ class SharedCalls:
         self.recompute = recompute
         self.jit_compile = jit_compile
         self._functions = {}
+        self._compiled = {}
+        self._compiler = Compiler()
 
     def __call__(self, kind, layers, function, *tensors, weights_learn=True):
         """Returns what the function returns.
@@ -178,21 +168,35 @@ class SharedCalls:
             layers: List of the layers that it calls.
             function: Function from tensors to a tensor.
             *tensors: Its arguments.
-            weights_learn: Boolean, see `Stateless`.
+            weights_learn: Boolean, whether anybody asks for the gradients of weights.
         """
         traced = not (tf.executing_eagerly() or any(map(is_synchronized, layers)))
         if not (traced or self.recompute):
             return function(*tensors)
         variables = Variables(layers)
         counts = len(variables.trained), len(variables.others)
-        weights_learn = weights_learn or not self.jit_compile
-        key = (kind, counts) if traced else id(layers[0]), weights_learn
+        key = (kind, counts) if traced else id(layers[0])
         if key not in self._functions:
-            self._functions[key] = Stateless(
-                variables, function, traced, self.jit_compile, weights_learn
-            )
+            self._functions[key] = Stateless(variables, function, traced)
+        stateless = self._functions[key]
+        if traced and self.jit_compile:
+            compiled = self._compiled_for(key, stateless)
+            values = *variables.values(), list(tensors)
+            result, moved = compiled(*values, weights_learn)
+            variables.assign(moved)
+            return result
         call = recomputed if self.recompute else run
-        return call(self._functions[key], variables, *tensors)
+        return call(stateless, variables, *tensors)
+
+    def _compiled_for(self, key, stateless):
+        if key not in self._compiled:
+            function = stateless.plain_run
+            self._compiled[key] = Compiled(function, self._compiler, self.recompute)
+        return self._compiled[key]
+
+    def compile(self):
+        """Returns when XLA has compiled what has been traced."""
+        self._compiler.wait()
 
 
 def run(stateless, variables, *tensors):

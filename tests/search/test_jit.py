@@ -11,6 +11,7 @@ from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.derived import build_network
+from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.optimizers import SGD
 
@@ -56,3 +57,10 @@ def test_a_derived_network_is_compiled_where_it_is_asked_for(parts):
     assert compiled.calls.jit_compile and not expected.calls.jit_compile
     for one, other in zip(compiled.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_differentiating_twice_is_refused():
+    supernet = Supernet(3, 2, 3, ("none", "skip_connect"), num_nodes=1)
+    architect = SecondOrder(hessian="exact")
+    with pytest.raises(InputError, match="--hessian finite_difference"):
+        supernet.compile(SGD(0.1), SGD(0.1), architect=architect, jit_compile=True)

@@ -1,0 +1,110 @@
+"""What XLA compiles forwards and backwards is the function and its gradient."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_atdarts.training.compiled import Compiled
+from keras_atdarts.training.compiled import Compiler
+
+COUNT = 5.0
+
+
+def function(weights, state, tensors):
+    """Two products with a ReLU between them, and a counter."""
+    first, second = weights
+    [x] = tensors
+    hidden = tf.nn.relu(tf.matmul(x, first))
+    return tf.matmul(hidden, second), [state[0] + COUNT]
+
+
+def arguments():
+    random = np.random.default_rng(0)
+    shapes = [[(3, 4), (4, 2)], [()], [(6, 3)]]
+    return [
+        [tf.constant(random.normal(size=shape).astype("float32")) for shape in group]
+        for group in shapes
+    ]
+
+
+def differentiate(call, weights, state, tensors):
+    """Returns the result, the state, and the gradients of a sum of squares."""
+
+    @tf.function(autograph=False)
+    def both(weights, state, tensors):
+        with tf.GradientTape() as tape:
+            tape.watch([weights, tensors])
+            result, moved = call(weights, state, tensors)
+            loss = tf.reduce_sum(result**2)
+        return result, moved, tape.gradient(loss, [weights, tensors])
+
+    return both(weights, state, tensors)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_results_and_gradients_are_those_of_the_function(recompute):
+    compiled = Compiled(function, Compiler(), recompute)
+    found = differentiate(compiled, *arguments())
+    expected = differentiate(function, *arguments())
+    for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_weights_are_left_out():
+    compiled = Compiled(function, Compiler())
+    weights, _, tensors = arguments()
+    *_, [of_weights, [of_tensor]] = differentiate(
+        lambda *groups: compiled(*groups, weights_learn=False), *arguments()
+    )
+    assert of_weights == [None, None]
+    *_, [_, [expected]] = differentiate(function, *arguments())
+    np.testing.assert_allclose(of_tensor, expected, rtol=1e-5)
+    # One for each of what it takes and keeps, and nothing but the tensor's to give.
+    [backward] = [x for x in passes(compiled)._backwards.values()]
+    assert len(backward[0].outputs) == len(tensors)
+
+
+@pytest.mark.parametrize("recompute, count", [(False, 1), (True, 0)])
+def test_only_costly_results_are_kept(recompute, count):
+    """The first product; the ReLU is cheap, and nobody reads the second product."""
+    compiled = Compiled(function, Compiler(), recompute)
+    differentiate(compiled, *arguments())
+    assert [x.op.type for x in passes(compiled)._kept] == ["MatMul"] * count
+
+
+def passes(compiled):
+    [only] = compiled._passes.values()
+    return only
+
+
+def test_a_second_derivative_is_refused():
+    compiled = Compiled(function, Compiler())
+
+    def slope(*groups):
+        with tf.GradientTape() as tape:
+            tape.watch(groups[2])
+            result, moved = compiled(*groups)
+        return tape.gradient(result, groups[2][0]), moved
+
+    with pytest.raises(LookupError, match="differentiated once"):
+        differentiate(slope, *arguments())
+
+
+def test_batches_of_any_size():
+    compiled = Compiled(function, Compiler())
+    weights, state, [x] = arguments()
+    spec = tf.TensorSpec((None, 3))
+    call = tf.function(lambda x: compiled(weights, state, [x])[0])
+    call = call.get_concrete_function(spec)
+    for size in (1, 6):
+        [expected, _] = function(weights, state, [x[:size]])
+        np.testing.assert_allclose(call(x[:size]), expected, rtol=1e-5)
+
+
+def test_what_cannot_be_compiled_is_told():
+    compiler = Compiler()
+    strings = tf.function(tf.strings.length, jit_compile=True)
+    compiler.start(strings.get_concrete_function(tf.TensorSpec((2,), tf.string)))
+    with pytest.raises(tf.errors.OpError):
+        compiler.wait()
+    compiler.wait()  # It is told once.
