@@ -9,6 +9,7 @@ import concurrent.futures
 
 import tensorflow as tf
 
+from keras_atdarts.kernels.choice import has_gpus
 from keras_atdarts.kernels.xla import traced_for_xla
 
 # Of these the backward pass reads the results. All else of the forward pass it computes
@@ -245,11 +246,13 @@ class Compiler:
         self._waiting = []
 
     def start(self, function):
-        """Begins to compile a `ConcreteFunction`, by calling it with zeros.
+        """Begins to compile a `ConcreteFunction` for a GPU, by calling it with zeros.
 
-        One that takes shapes that are not known is left until it is called.
+        One that takes shapes that are not known is left until it is called. So are
+        those for CPUs, where the call itself takes long.
         """
-        if all(each.shape.is_fully_defined() for each in function.inputs):
+        known = all(each.shape.is_fully_defined() for each in function.inputs)
+        if known and has_gpus():
             self._waiting.append(self._threads.submit(call_with_zeros, function))
 
     def wait(self):

@@ -67,6 +67,14 @@ def test_tensorfloat_is_what_is_asked_for(tf32):
         tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
+@pytest.mark.parametrize("chosen", ["", "--xla_gpu_enable_triton_gemm=true"])
+def test_flags_of_xla_that_the_user_has_set_come_last(chosen, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", chosen)
+    prepare_runtime()
+    *_, last = os.environ["XLA_FLAGS"].split()
+    assert last == (chosen or "--xla_gpu_enable_triton_gemm=false")
+
+
 @pytest.mark.parametrize("keeps", [True, False])
 def test_what_xla_compiles_is_kept_unless_it_is_not_to_be(keeps, tmp_path):
     flag = "--jit-cache" if keeps else "--no-jit-cache"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_atdarts.training import compiled
 from keras_atdarts.training.compiled import Compiled
 from keras_atdarts.training.compiled import Compiler
 
@@ -42,48 +43,51 @@ def differentiate(call, weights, state, tensors):
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-def test_results_and_gradients_are_those_of_the_function(recompute):
-    compiled = Compiled(function, Compiler(), recompute)
-    found = differentiate(compiled, *arguments())
+@pytest.mark.parametrize("ahead", [False, True])
+def test_results_and_gradients_are_those_of_the_function(ahead, recompute, monkeypatch):
+    monkeypatch.setattr(compiled, "has_gpus", lambda: ahead)
+    compiler = Compiler()
+    found = differentiate(Compiled(function, compiler, recompute), *arguments())
+    compiler.wait()
     expected = differentiate(function, *arguments())
     for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_of_weights_are_left_out():
-    compiled = Compiled(function, Compiler())
+    call = Compiled(function, Compiler())
     weights, _, tensors = arguments()
     *_, [of_weights, [of_tensor]] = differentiate(
-        lambda *groups: compiled(*groups, weights_learn=False), *arguments()
+        lambda *groups: call(*groups, weights_learn=False), *arguments()
     )
     assert of_weights == [None, None]
     *_, [_, [expected]] = differentiate(function, *arguments())
     np.testing.assert_allclose(of_tensor, expected, rtol=1e-5)
     # One for each of what it takes and keeps, and nothing but the tensor's to give.
-    [backward] = [x for x in passes(compiled)._backwards.values()]
+    [backward] = [x for x in passes(call)._backwards.values()]
     assert len(backward[0].outputs) == len(tensors)
 
 
 @pytest.mark.parametrize("recompute, count", [(False, 1), (True, 0)])
 def test_only_costly_results_are_kept(recompute, count):
     """The first product; the ReLU is cheap, and nobody reads the second product."""
-    compiled = Compiled(function, Compiler(), recompute)
-    differentiate(compiled, *arguments())
-    assert [x.op.type for x in passes(compiled)._kept] == ["MatMul"] * count
+    call = Compiled(function, Compiler(), recompute)
+    differentiate(call, *arguments())
+    assert [x.op.type for x in passes(call)._kept] == ["MatMul"] * count
 
 
-def passes(compiled):
-    [only] = compiled._passes.values()
+def passes(call):
+    [only] = call._passes.values()
     return only
 
 
 def test_a_second_derivative_is_refused():
-    compiled = Compiled(function, Compiler())
+    call = Compiled(function, Compiler())
 
     def slope(*groups):
         with tf.GradientTape() as tape:
             tape.watch(groups[2])
-            result, moved = compiled(*groups)
+            result, moved = call(*groups)
         return tape.gradient(result, groups[2][0]), moved
 
     with pytest.raises(LookupError, match="differentiated once"):
@@ -91,17 +95,18 @@ def test_a_second_derivative_is_refused():
 
 
 def test_batches_of_any_size():
-    compiled = Compiled(function, Compiler())
+    call = Compiled(function, Compiler())
     weights, state, [x] = arguments()
     spec = tf.TensorSpec((None, 3))
-    call = tf.function(lambda x: compiled(weights, state, [x])[0])
-    call = call.get_concrete_function(spec)
+    by_graph = tf.function(lambda x: call(weights, state, [x])[0])
+    by_graph = by_graph.get_concrete_function(spec)
     for size in (1, 6):
         [expected, _] = function(weights, state, [x[:size]])
-        np.testing.assert_allclose(call(x[:size]), expected, rtol=1e-5)
+        np.testing.assert_allclose(by_graph(x[:size]), expected, rtol=1e-5)
 
 
-def test_what_cannot_be_compiled_is_told():
+def test_what_cannot_be_compiled_is_told(monkeypatch):
+    monkeypatch.setattr(compiled, "has_gpus", lambda: True)
     compiler = Compiler()
     strings = tf.function(tf.strings.length, jit_compile=True)
     compiler.start(strings.get_concrete_function(tf.TensorSpec((2,), tf.string)))

@@ -9,6 +9,9 @@ import tensorflow as tf
 from keras_atdarts.data.cache import cache_folder
 from keras_atdarts.kernels.machine import use_all_cores
 
+# On GPUs, XLA would try dozens of programs for each product, for 10 to 50 seconds.
+XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false"
+
 
 def prepare_runtime(tf32=False, jit_cache=False):
     """Sets TensorFlow to what suits a script that trains networks of many cells.
@@ -24,6 +27,8 @@ def prepare_runtime(tf32=False, jit_cache=False):
             `jit_cache_folder()`.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
+    # XLA reads it when it first compiles; what the user has set counts.
+    os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     if jit_cache:
