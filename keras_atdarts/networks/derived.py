@@ -15,6 +15,8 @@ from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.replicas import num_replicas
+from keras_atdarts.kernels.replicas import read_here
+from keras_atdarts.kernels.traced import Traced
 from keras_atdarts.layers.batch_normalization import is_synchronized
 from keras_atdarts.layers.classifier import AuxiliaryHead
 from keras_atdarts.layers.classifier import Classifier
@@ -29,10 +31,8 @@ from keras_atdarts.operations import operation_names
 from keras_atdarts.training.accumulation import average_over_parts
 from keras_atdarts.training.optimizers import compile_updates
 from keras_atdarts.training.stateless import SharedCalls
-from keras_atdarts.training.stateless import Traced
 from keras_atdarts.training.stateless import assign_moved
 from keras_atdarts.training.stateless import assigned_in_training
-from keras_atdarts.training.stateless import values_of
 
 
 def build_network(
@@ -159,7 +159,7 @@ class DerivedNetwork(keras.Model):
         if num_replicas() == 1 or is_synchronized(self):
             gradients = gradients.function
         averages, outputs, moved = gradients(
-            data, values_of(weights), values_of(moving)
+            data, [*map(read_here, weights)], [*map(read_here, moving)]
         )
         self.optimizer.apply(averages, weights)
         assign_moved(moving, moved)

@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.kernels.replicas import num_replicas
+from keras_atdarts.kernels.replicas import read_here
 from keras_atdarts.kernels.replicas import sum_over_replicas
+from keras_atdarts.kernels.traced import Traced
 from keras_atdarts.layers.batch_normalization import is_synchronized
 from keras_atdarts.training.accumulation import average_over_parts
-from keras_atdarts.training.stateless import Traced
 from keras_atdarts.training.stateless import assign_moved
 from keras_atdarts.training.stateless import assigned_in_training
 from keras_atdarts.training.stateless import values_of
@@ -202,7 +203,7 @@ class SupernetLoss:
             batch,
             self._current_weights if weights is None else weights,
             self._mixing() if mixing is None else mixing,
-            values_of(self._moving) if self._moved is None else self._moved,
+            [*map(read_here, self._moving)] if self._moved is None else self._moved,
             list(tensors),
         )
         if weights is None:
@@ -211,7 +212,7 @@ class SupernetLoss:
 
     @functools.cached_property
     def _current_weights(self):
-        return values_of(self.weights)
+        return [*map(read_here, self.weights)]
 
     def _average(self, function, like, batch, weights, mixing, statistics, tensors):
         supernet = self.supernet
