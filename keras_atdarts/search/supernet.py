@@ -8,7 +8,7 @@ import keras
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CellAlphas
-from keras_atdarts.genotypes.cell import IDENTITY
+from keras_atdarts.genotypes.names import IDENTITY
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
