@@ -1,11 +1,11 @@
 """Draws the two cells of a genotype, and on request the whole network.
 
 The genotype is a file that train/search.py wrote, what DARTS or NNI print, or the name
-of a published one such as DARTS_V2. Attention stands out. Pictures need Graphviz (apt
-install graphviz); without it the DOT text is written all the same.
+of a published one such as DARTS_V2. Attention stands out. Cells as SVG need nothing
+else; cells as PNG or PDF, and networks, are drawn by Graphviz (apt install graphviz).
 
     python train/plot.py runs/a/genotype.json --output runs/a/cells
-    python train/plot.py DARTS_V2 --format svg --network darts_v2.svg
+    python train/plot.py DARTS_V2 --format svg png --network darts_v2.svg
 
 With --text it also writes the genotype for others to read: darts.txt as quark0/darts
 and its forks print it, nni.json as NNI exports it, genotype.json as this package does.
@@ -24,6 +24,7 @@ import keras
 
 from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
+from keras_atdarts.errors import unknown_name
 from keras_atdarts.experiments.runs.flags import GENOTYPE_HELP
 from keras_atdarts.experiments.runs.flags import add_directory_flag
 from keras_atdarts.experiments.runs.flags import add_import_flag
@@ -36,6 +37,7 @@ from keras_atdarts.genotypes.drawing import FORMATS
 from keras_atdarts.genotypes.drawing import check_format
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.graphviz import check_graphviz
 from keras_atdarts.genotypes.text_forms import darts_text
 from keras_atdarts.genotypes.text_forms import nni_architecture
 from keras_atdarts.networks.derived import STEMS
@@ -43,6 +45,7 @@ from keras_atdarts.networks.derived import build_network
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
 
+NETWORK_FORMATS = ("png", "svg", "pdf", "dot")
 TEXTS = {
     "darts": ("darts.txt", darts_text),
     "nni": (
@@ -58,9 +61,11 @@ def main(argv=None):
     load_imports(arguments.imports)
     genotype = Genotype.load(arguments.genotype, operation_names())
     texts = make_texts(genotype, arguments.text)
+    for name in arguments.format:
+        check_format(name)
     network = None
     if arguments.network:
-        check_format(arguments.network.suffix[1:])
+        check_network_format(arguments.network.suffix[1:])
         network = build_network(
             genotype,
             arguments.image_shape,
@@ -88,14 +93,14 @@ def parse_arguments(argv):
         metavar="GENOTYPE",
         help=GENOTYPE_HELP,
     )
-    meaning = "where to write normal.dot, reduction.dot and the pictures (cells)"
+    meaning = "where to write normal.svg and reduction.svg (cells)"
     add_directory_flag(parser, "--output", meaning, default="cells")
     parser.add_argument(
         "--format",
         nargs="+",
         choices=FORMATS,
-        default=["png"],
-        help="formats of the pictures of the cells (png)",
+        default=["svg"],
+        help="formats of the pictures of the cells (svg); png and pdf need Graphviz",
     )
     parser.add_argument(
         "--text",
@@ -117,7 +122,8 @@ def add_network_flags(group):
         "--network",
         type=pathlib.Path,
         metavar="FILE",
-        help="also draw the network, to this .png, .svg or .pdf file",
+        help="also draw the network, to this .png, .svg or .pdf file, by Graphviz; a "
+        ".dot file is its text and needs nothing",
     )
     group.add_argument(
         "--image-shape",
@@ -160,12 +166,21 @@ def write_texts(texts, directory):
     return [directory / name for name in texts]
 
 
+def check_network_format(name):
+    """Raises an `InputError` for a format in which networks cannot be drawn here."""
+    if name not in NETWORK_FORMATS:
+        raise unknown_name("picture format", name, NETWORK_FORMATS)
+    if name != "dot":
+        instead = "write its DOT text, to a file .dot"
+        check_graphviz(name, "A network, by keras.utils.plot_model,", instead)
+
+
 def plot_network(network, path):
     """Draws a network with all layers of its cells, and returns the paths written.
 
     Args:
         network: Functional `keras.Model`.
-        path: Path of the picture. The DOT text is written beside it.
+        path: Path of the picture, or of a `.dot` file for the text of it.
     """
     drawing = {
         "show_layer_names": True,
@@ -173,21 +188,26 @@ def plot_network(network, path):
         "expand_nested": True,
         "dpi": 72,
     }
-    graph = keras.utils.model_to_dot(network, **drawing)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".dot").write_text(graph.to_string(), encoding="utf-8")
-        keras.utils.plot_model(network, path, **drawing)
-    except ImportError:
-        # Without `dot`; plot_genotype() has said how to get it.
-        return [path.with_suffix(".dot")]
-    except AssertionError:
-        # Graphviz fails on the right-angled lines of some networks.
-        graph.set("splines", "true")
-        graph.write(path, format=path.suffix[1:])
+        if path.suffix == ".dot":
+            graph = keras.utils.model_to_dot(network, **drawing)
+            path.write_text(graph.to_string(), encoding="utf-8")
+        else:
+            _plot_model(network, path, drawing)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
-    return [path.with_suffix(".dot"), path]
+    return [path]
+
+
+def _plot_model(network, path, drawing):
+    try:
+        keras.utils.plot_model(network, path, **drawing)
+    except AssertionError:
+        # Graphviz fails on the right-angled lines of some networks.
+        graph = keras.utils.model_to_dot(network, **drawing)
+        graph.set("splines", "true")
+        graph.write(path, format=path.suffix[1:])
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ from keras_atdarts.experiments.runs import quiet  # noqa: F401
 # isort: split
 from keras_atdarts import atomic
 from keras_atdarts.errors import InputError
-from keras_atdarts.experiments.reports.cells_part import GRAPHVIZ_HINT
-from keras_atdarts.experiments.reports.cells_part import is_drawable
 from keras_atdarts.experiments.reports.judgement import judge
 from keras_atdarts.experiments.reports.numbers import report_numbers
 from keras_atdarts.experiments.reports.records import RETRAINING
@@ -46,8 +44,6 @@ def main(argv=None):
     unknown = load_or_note(record)
     numbers = report_numbers(record)
     numbers["notices"] += unknown
-    if not is_drawable():
-        numbers["notices"].append(note(GRAPHVIZ_HINT))
     if record.kind == RETRAINING:
         prepare_runtime()
         judgement, pictures = judge(record, arguments.images, arguments.classify)

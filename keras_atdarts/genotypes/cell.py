@@ -9,22 +9,10 @@ from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import check_list
 from keras_atdarts.errors import check_name
 from keras_atdarts.errors import located
-
-NUM_INPUTS = 2
-FOLLOWED_BY = "+"  # Stands between an operation and the attention after it.
-IDENTITY = "identity"  # Stands for no attention where there could be one.
-
-
-def attended_name(operation, attention):
-    """Returns the name of an operation that attention, or `IDENTITY`, follows."""
-    if attention == IDENTITY:
-        return operation
-    return f"{operation}{FOLLOWED_BY}{attention}"
-
-
-def name_parts(name):
-    """Returns the operation and, if one follows, the attention in a name."""
-    return tuple(name.split(FOLLOWED_BY, maxsplit=1))
+from keras_atdarts.genotypes.cell_picture import cell_svg
+from keras_atdarts.genotypes.names import NUM_INPUTS
+from keras_atdarts.genotypes.names import name_parts
+from keras_atdarts.genotypes.names import source_name
 
 
 class Edge(NamedTuple):
@@ -81,6 +69,10 @@ class CellGenotype:
         output = ", ".join(source_name(source) for source in self.concat)
         return "\n".join([*lines, f"c_k      {output}"])
 
+    def _repr_svg_(self):
+        """Returns the picture that a notebook shows, see `cell_svg`."""
+        return cell_svg(self, "cell")
+
     def to_dict(self):
         """Returns the cell as lists and dictionaries."""
         nodes = [[edge._asdict() for edge in edges] for edges in self.nodes]
@@ -96,13 +88,6 @@ class CellGenotype:
                 edges = check_list(edges, "edges")
                 nodes.append([_edge_from_dict(edge) for edge in edges])
         return cls(nodes, cell["concat"])
-
-
-def source_name(source):
-    """Returns what a source is called: `"c_{k-2}"`, `"c_{k-1}"`, `"node 0"`, ..."""
-    if source < NUM_INPUTS:
-        return f"c_{{k-{NUM_INPUTS - source}}}"
-    return f"node {source - NUM_INPUTS}"
 
 
 def _edge_from_dict(edge):

@@ -8,13 +8,13 @@ from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import located
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
-from keras_atdarts.genotypes.cell import IDENTITY
-from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import Edge
-from keras_atdarts.genotypes.cell import attended_name
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.mixing import log_weights
+from keras_atdarts.genotypes.names import IDENTITY
+from keras_atdarts.genotypes.names import NUM_INPUTS
+from keras_atdarts.genotypes.names import attended_name
 
 NONE = "none"
 SKIP = "skip_connect"

@@ -13,6 +13,7 @@ from keras_atdarts.errors import located
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes import text_forms
 from keras_atdarts.genotypes.cell import CellGenotype
+from keras_atdarts.genotypes.cell_picture import genotype_svg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +85,10 @@ class Genotype:
             f"{cell_type} cell\n{textwrap.indent(str(cell), '  ')}"
             for cell_type, cell in self.cells()
         )
+
+    def _repr_svg_(self):
+        """Returns the picture that a notebook shows, see `genotype_svg`."""
+        return genotype_svg(self)
 
     def to_dict(self):
         """Returns the genotype as lists and dictionaries."""

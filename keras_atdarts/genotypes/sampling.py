@@ -11,13 +11,13 @@ import math
 import random
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.cell import IDENTITY
-from keras_atdarts.genotypes.cell import NUM_INPUTS
 from keras_atdarts.genotypes.cell import Edge
-from keras_atdarts.genotypes.cell import attended_name
 from keras_atdarts.genotypes.derivation import NONE
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.genotypes.names import IDENTITY
+from keras_atdarts.genotypes.names import NUM_INPUTS
+from keras_atdarts.genotypes.names import attended_name
 
 
 def random_genotypes(operations, count, seed, attentions=(), num_nodes=4):

@@ -12,8 +12,8 @@ import collections
 import operator
 from typing import NamedTuple
 
-from keras_atdarts.genotypes.cell import NUM_INPUTS
-from keras_atdarts.genotypes.cell import source_name
+from keras_atdarts.genotypes.names import NUM_INPUTS
+from keras_atdarts.genotypes.names import source_name
 
 EDGES_PER_NODE = 2
 INTERMEDIATE = "node"

@@ -20,7 +20,7 @@ from keras_atdarts.errors import InputError
 from keras_atdarts.errors import check_keys
 from keras_atdarts.errors import check_list
 from keras_atdarts.errors import located
-from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.names import NUM_INPUTS
 
 # What both call the cells.
 CELLS = {"normal": "normal", "reduce": "reduction"}

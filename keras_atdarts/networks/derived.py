@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.names import NUM_INPUTS
 from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.replicas import num_replicas
 from keras_atdarts.kernels.replicas import read_here

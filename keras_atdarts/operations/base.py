@@ -1,7 +1,7 @@
 """What every candidate operation is, and the registry of their names."""
 
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.cell import FOLLOWED_BY
+from keras_atdarts.genotypes.names import FOLLOWED_BY
 from keras_atdarts.kernels import Reference
 from keras_atdarts.layers.edge_layer import EdgeLayer
 from keras_atdarts.layers.edge_layer import check_strides

@@ -11,7 +11,7 @@ import keras
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.cell import name_parts
+from keras_atdarts.genotypes.names import name_parts
 from keras_atdarts.operations.attention import attention_names
 from keras_atdarts.operations.base import Operation
 from keras_atdarts.operations.base import ReducingOperation

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.genotypes.alphas import CELL_TYPES
-from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.names import NUM_INPUTS
 from keras_atdarts.kernels import Node
 from keras_atdarts.kernels import Source
 from keras_atdarts.layers.edge_layer import strided_shape

@@ -8,7 +8,7 @@ Reference:
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.genotypes.cell import NUM_INPUTS
+from keras_atdarts.genotypes.names import NUM_INPUTS
 from keras_atdarts.kernels.constants import constant
 
 

@@ -4,11 +4,13 @@ Reference:
     Liu, Simonyan, Yang, DARTS, ICLR 2019, https://arxiv.org/abs/1806.09055
 """
 
+import math
+
 import keras
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CellAlphas
-from keras_atdarts.genotypes.cell import IDENTITY
+from keras_atdarts.genotypes.names import IDENTITY
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
@@ -159,6 +161,22 @@ class Supernet(BilevelModel):
             attention follows operations, and to a number with edge normalization.
         """
         return self.alphas.labelled()
+
+    def summary(self, line_length=None, positions=None, print_fn=None, **kwargs):
+        """Prints stem, cells and classifier, their output shapes and parameters.
+
+        The alphas, which belong to no layer, follow the totals that they are part of.
+
+        Args:
+            line_length, positions, print_fn, **kwargs: As of `keras.Model.summary`.
+        """
+        super().summary(line_length, positions, print_fn, **kwargs)
+        if self.built:
+            shapes = ", ".join(
+                f"{alpha.name} {tuple(alpha.shape)}" for alpha in self.alpha_variables
+            )
+            count = sum(math.prod(alpha.shape) for alpha in self.alpha_variables)
+            (print_fn or print)(f" Alphas among them: {count:,} ({shapes})")
 
     def call(self, inputs, training=None, mixing=None, kernels_learn=1.0):
         if mixing is None:

@@ -103,6 +103,12 @@ def wrong_in(browser, page, width, dark):
             return text.left < all.left - 1 || text.right > all.right + 1
               || text.top < all.top - 1 || text.bottom > all.bottom + 1;
           }).map(t => t.textContent),
+          outside: [...document.querySelectorAll('svg.cell rect ~ text')].filter(t => {
+            const text = t.getBoundingClientRect();
+            const box = t.parentNode.querySelector('rect').getBoundingClientRect();
+            return text.left < box.left || text.right > box.right
+              || text.top < box.top || text.bottom > box.bottom;
+          }).map(t => t.textContent),
           tiny: [...document.querySelectorAll('svg:not(.cell) text')].filter(t =>
             t.getBoundingClientRect().height < 7).map(t => t.textContent),
           scripts: [...document.scripts].map(s => s.textContent),
@@ -130,6 +136,8 @@ def test_browser_would_complain(browser, tmp_path):
         "<svg viewBox='0 0 300 60' style='width:300px'><text x='280' y='9'>far away"
         "</text><text font-size='3' y='50'>small</text></svg>"
         "<svg viewBox='0 0 300 60' style='width:300px'><title>blank</title></svg>"
+        "<svg class='cell' viewBox='0 0 300 60' style='width:300px'>"
+        "<rect width='90' height='40'/><text x='70' y='20'>too long</text></svg>"
         "<script>console.log('hello'); missing()</script>"
     )
     wrong = wrong_in(browser, page, PHONE, dark=False)
@@ -137,6 +145,7 @@ def test_browser_would_complain(browser, tmp_path):
     assert wrong.pop("broken") == ["absent"]
     assert wrong.pop("empty") == ["blank"]
     assert wrong.pop("cut") == ["far away"]
+    assert wrong.pop("outside") == ["too long"]
     assert wrong.pop("tiny") == ["small"]
     assert len(wrong.pop("scripts")) == 1
     complaints = " ".join(wrong.pop("complaints"))
@@ -243,14 +252,14 @@ def test_random_search_is_reported(tmp_path):
     assert "The first of 3 genotypes" in (tmp_path / "a" / "report.html").read_text()
 
 
-def test_without_graphviz_the_cells_are_text(search, tmp_path, monkeypatch, capsys):
+def test_cells_are_drawn_without_graphviz(search, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert scripts.run("report.py", search, "--output", tmp_path) == 0
     page = (tmp_path / "report.html").read_text()
-    assert 'class="cell"' not in page
+    assert page == (search / "report.html").read_text()
+    assert page.count('class="cell"') == 2
     assert re.search(r"node 1 +skip_connect +&lt;- c_{k-1}", page)
-    for text in (page, capsys.readouterr().out):
-        assert "apt install graphviz" in text
+    assert "graphviz" not in page + capsys.readouterr().out
 
 
 def test_evaluation_that_is_there_is_shown_without_images(training, tmp_path, capsys):

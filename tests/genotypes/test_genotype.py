@@ -8,10 +8,10 @@ import pytest
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.cell import Edge
-from keras_atdarts.genotypes.cell import source_name
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
+from keras_atdarts.genotypes.names import source_name
 
 CELL = {
     "nodes": [

@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -52,8 +54,52 @@ def supernet():
 def test_weights_of_the_reference():
     supernet = Supernet(10, filters=16, num_cells=8, operations="darts")
     supernet.build((None, 32, 32, 3))
-    assert sum(int(np.prod(w.shape)) for w in supernet.operation_weights) == 1_930_618
+    assert sum_of(supernet.operation_weights) == 1_930_618
     assert [tuple(alpha.shape) for alpha in supernet.alpha_variables] == [(14, 8)] * 2
+
+
+@pytest.fixture
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")  # Keras cuts what does not fit.
+
+
+def summary_of(supernet):
+    """Returns the rows of the summary, `{name: (shape, parameters)}`, and its text."""
+    lines = []
+    supernet.summary(print_fn=lines.append)
+    text = "\n".join(lines)
+    found = re.findall(r"│ (\w+) \(\w+\) +│ (.+?) +│ +([\d,]+) │", text)
+    return {name: (s, int(count.replace(",", ""))) for name, s, count in found}, text
+
+
+def test_summary_has_a_row_for_each_part_and_all_parameters(supernet, wide_terminal):
+    rows, text = summary_of(supernet)
+    assert {name: shape for name, (shape, _) in rows.items()} == {
+        "stem": "(None, 9, 8, 12)",
+        "cell_0": "(None, 9, 8, 16)",
+        "cell_1": "(None, 5, 4, 32)",
+        "cell_2": "(None, 3, 2, 64)",
+        supernet.classifier.name: "(None, 3)",
+    }
+    parts = (supernet.stem, *supernet.cells, supernet.classifier)
+    counts = [count for _, count in rows.values()]
+    assert counts == [part.count_params() for part in parts]
+    total = f"Total params: {sum(counts) + 2 * 14 * 10:,} "
+    assert total in text
+    assert f"Non-trainable params: {sum_of(supernet.non_trainable_weights):,} " in text
+    assert text.index(total) < text.index(
+        "Alphas among them: 280 (normal_operations_alphas (14, 10), "
+        "reduction_operations_alphas (14, 10))"
+    )
+
+
+def sum_of(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def test_summary_of_a_supernet_that_is_not_built(wide_terminal):
+    rows, text = summary_of(Supernet(NUM_CLASSES, filters=4, num_cells=3))
+    assert rows == {} and "unbuilt" in text and "Alphas" not in text
 
 
 def test_alphas_are_apart_and_labelled(supernet):

@@ -5,15 +5,17 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.drawing import HIGHLIGHT_STYLE
+from keras_atdarts.genotypes.cell_picture import HIGHLIGHT_LINE
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "train" / "plot.py"
+SVG = "{http://www.w3.org/2000/svg}"
 SMALL = "--num-cells 3 --filters 4 --image-shape 16 20 1 --num-classes 5".split()
 
 needs_dot = pytest.mark.skipif(
@@ -37,19 +39,27 @@ def genotype_file(tmp_path):
     return tmp_path / "genotype.json"
 
 
-@needs_dot
-def test_cells_are_drawn_with_their_attention(main, genotype_file, tmp_path, capsys):
-    main([str(genotype_file), "--output", str(tmp_path / "cells"), "--format", "svg"])
+@pytest.fixture
+def without_graphviz(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_cells_are_drawn_with_their_attention(
+    main, genotype_file, tmp_path, capsys, without_graphviz
+):
+    main([str(genotype_file), "--output", str(tmp_path / "cells")])
     for cell_type, plain, attention in (
         ("normal", "sep_conv_3x3", "channel_attention"),
         ("reduction", "max_pool_3x3", "spatial_attention"),
     ):
-        lines = (tmp_path / "cells" / f"{cell_type}.dot").read_text().splitlines()
-        (plain_line,) = (line for line in lines if plain in line)
-        (attention_line,) = (line for line in lines if attention in line)
-        assert HIGHLIGHT_STYLE["color"] in attention_line
-        assert HIGHLIGHT_STYLE["color"] not in plain_line
-        assert (tmp_path / "cells" / f"{cell_type}.svg").exists()
+        picture = ElementTree.parse(tmp_path / "cells" / f"{cell_type}.svg")
+        lines = {
+            group.find(f"{SVG}text").text: group.find(f"{SVG}path").get("stroke")
+            for group in picture.iter(f"{SVG}g")
+            if group.get("class") == "edge"
+        }
+        assert lines.keys() == {plain, attention}
+        assert lines[attention] == HIGHLIGHT_LINE != lines[plain]
     printed = capsys.readouterr().out
     assert printed.startswith(str(Genotype.load(genotype_file)))
     assert f"Written to {tmp_path / 'cells' / 'normal.svg'}" in printed
@@ -74,9 +84,10 @@ def test_network_is_drawn_with_the_inside_of_its_cells(main, genotype_file, tmp_
     assert "(None, 5)" in drawn
 
 
-def test_network_for_large_images_is_drawn(main, genotype_file, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))  # The text is enough.
-    flags = ["--output", str(tmp_path), "--network", str(tmp_path / "network.svg")]
+def test_network_for_large_images_is_drawn(
+    main, genotype_file, tmp_path, without_graphviz
+):
+    flags = ["--output", str(tmp_path), "--network", str(tmp_path / "network.dot")]
     flags += "--stem imagenet --num-cells 3 --filters 4".split()
     main([str(genotype_file), *flags])
     text = (tmp_path / "network.dot").read_text()
@@ -93,20 +104,33 @@ def test_networks_that_graphviz_cannot_draw_with_right_angles(main, tmp_path):
     assert "cell_5_normal" in picture.read_text()
 
 
-def test_without_graphviz_the_texts_are_written(
-    main, genotype_file, tmp_path, monkeypatch, capsys
+def test_without_graphviz_a_network_is_written_as_text(
+    main, genotype_file, tmp_path, without_graphviz
 ):
-    monkeypatch.setenv("PATH", str(tmp_path))
     output = tmp_path / "output"
-    flags = ["--output", str(output), "--network", str(output / "network.png"), *SMALL]
+    flags = ["--output", str(output), "--network", str(output / "network.dot"), *SMALL]
     main([str(genotype_file), *flags])
-    assert sorted(path.name for path in output.iterdir()) == [
-        "network.dot",
-        "normal.dot",
-        "reduction.dot",
-    ]
+    names = sorted(path.name for path in output.iterdir())
+    assert names == ["network.dot", "normal.svg", "reduction.svg"]
     assert "spatial_attention" in (output / "network.dot").read_text()
-    assert capsys.readouterr().err.count("apt install graphviz") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--network", "n.svg"], "plot_model.* apt install graphviz.* file .dot"),
+        (["--network", "n.png"], "plot_model.* apt install graphviz.* file .dot"),
+        (["--format", "svg", "png"], "png .* apt install graphviz.* as svg"),
+        (["--format", "pdf"], "pdf .* apt install graphviz.* as svg"),
+    ],
+)
+def test_what_needs_graphviz_says_so(
+    flags, message, main, genotype_file, tmp_path, without_graphviz
+):
+    with pytest.raises(InputError, match=message) as error:
+        main([str(genotype_file), "--output", str(tmp_path / "cells"), *flags])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "cells").exists()
 
 
 def test_a_genotype_travels_through_both_forms(main, tmp_path, capsys):
@@ -129,10 +153,10 @@ def test_a_genotype_travels_through_both_forms(main, tmp_path, capsys):
         (["--text", "keras"], "--text: invalid choice: 'keras'"),
         (["--format", "gif"], "--format: invalid choice: 'gif'"),
         (["--network", "n.gif"], "picture format 'gif'"),
-        (["--network", "n.png", "--num-cells", "2"], "at least 3 cells"),
+        (["--network", "n.dot", "--num-cells", "2"], "at least 3 cells"),
         (["--image-shape", "8", "0", "1"], "--image-shape: .*'0'"),
         (
-            "--network n.png --stem imagenet --image-shape 31 40 3".split(),
+            "--network n.dot --stem imagenet --image-shape 31 40 3".split(),
             "too small for 5",
         ),
     ],

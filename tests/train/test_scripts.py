@@ -158,7 +158,7 @@ def test_search_shows_its_cells_after_each_epoch_and_at_the_end(road):
     assert printed.count("  normal:") == printed.count("  reduction:") == 2
     assert "alpha_accuracy" in printed and "Epoch 2/2" in printed
     drawn = {path.name for path in road.search.file(workdir.CELLS).iterdir()}
-    assert drawn >= {"normal.dot", "reduction.dot"}
+    assert drawn == {"normal.svg", "reduction.svg"}
 
 
 def test_searched_supernet_can_be_loaded(road):
@@ -199,10 +199,10 @@ def test_prediction_is_that_of_the_network(road, capsys):
 
 def test_plot_draws_the_genotype_and_its_network(road, tmp_path, capsys):
     words = [road.search.file(workdir.GENOTYPE), "--output", tmp_path / "cells"]
-    words += ["--network", tmp_path / "network.svg", *scripts.SMALL[:4]]
+    words += ["--network", tmp_path / "network.dot", *scripts.SMALL[:4]]
     words += ["--image-shape", *IMAGE_SHAPE, "--num-classes", 3]
     assert scripts.run("plot.py", *words) == 0
-    assert (tmp_path / "cells" / "normal.dot").exists()
+    assert (tmp_path / "cells" / "normal.svg").exists()
     assert "(None, 13, 11, 3)" in (tmp_path / "network.dot").read_text()
     assert str(tmp_path / "network.dot") in capsys.readouterr().out
 

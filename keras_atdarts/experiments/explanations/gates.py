@@ -6,9 +6,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.cell import FOLLOWED_BY
-from keras_atdarts.genotypes.cell import name_parts
-from keras_atdarts.genotypes.cell import source_name
+from keras_atdarts.genotypes.names import FOLLOWED_BY
+from keras_atdarts.genotypes.names import name_parts
+from keras_atdarts.genotypes.names import source_name
 from keras_atdarts.networks.derived import DerivedCell
 from keras_atdarts.networks.derived import operation_layer
 from keras_atdarts.networks.plan import cell_plan

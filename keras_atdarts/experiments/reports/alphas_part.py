@@ -17,9 +17,9 @@ from keras_atdarts.experiments.reports.page import charts
 from keras_atdarts.experiments.reports.page import details
 from keras_atdarts.experiments.reports.page import section
 from keras_atdarts.experiments.reports.page import soft
-from keras_atdarts.genotypes.cell import IDENTITY
-from keras_atdarts.genotypes.cell import NUM_INPUTS
-from keras_atdarts.genotypes.cell import source_name
+from keras_atdarts.genotypes.names import IDENTITY
+from keras_atdarts.genotypes.names import NUM_INPUTS
+from keras_atdarts.genotypes.names import source_name
 
 INPUT_NAMES = ("cₖ₋₂", "cₖ₋₁")  # Those of the inputs; LaTeX is hard to read.
 CELL_NAMES = {

@@ -1,23 +1,14 @@
 """The parts of a page that show cells: their drawings, and where operations stand."""
 
-import xml.etree.ElementTree as ElementTree
-
 from keras_atdarts.experiments.reports.markup import Markup
 from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
 from keras_atdarts.experiments.reports.page import details
 from keras_atdarts.experiments.reports.page import section
-from keras_atdarts.genotypes.cell import CellGenotype
-from keras_atdarts.genotypes.drawing import cell_graph
-from keras_atdarts.genotypes.drawing import cell_picture
+from keras_atdarts.genotypes.cell_picture import cell_svg
 from keras_atdarts.genotypes.statistics import SOURCE_KINDS
 from keras_atdarts.operations import attention_names
 
-GRAPHVIZ_HINT = (
-    "The cells are shown as text: Graphviz's program 'dot', which draws them, does "
-    "not run here. Install it with: apt install graphviz"
-)
-SVG = "http://www.w3.org/2000/svg"
 CELL_NAMES = {"normal": "Normal cell", "reduction": "Reduction cell"}
 SOURCE_NAMES = dict(
     zip(SOURCE_KINDS, ("the previous cell", "the one before", "a node"), strict=True)
@@ -28,44 +19,15 @@ def cells_section(genotype, title="Cells"):
     """Returns the drawings of both cells of a `Genotype` or None, and their text."""
     if genotype is None:
         return section(title, tag("p", "No epoch has ended: there are none yet."))
-    drawn = [draw_cell(cell, f"{kind} cell") for kind, cell in genotype.cells()]
-    text = tag("pre", genotype)
-    if None in drawn:
-        return section(title, text)  # A notice says how to get drawings.
-    pictures = [tag("div", picture, class_="scroll") for picture in drawn]
-    return section(title, pictures, details("The cells as text", text))
-
-
-def draw_cell(cell, title):
-    """Returns the drawing of a `CellGenotype` under a title as `Markup`.
-
-    Where Graphviz's program `dot` does not run, it is None.
-    """
-    graph = cell_graph(cell, title, attention_names())
-    graph.set("dpi", 72)  # With others, Graphviz writes an SVG whose edges are cut.
-    drawn = cell_picture(graph, "svg")
-    return None if drawn is None else Markup(svg_for_page(drawn))
-
-
-def is_drawable():
-    """Returns whether cells can be drawn: Graphviz's program `dot` runs."""
-    return draw_cell(CellGenotype([[("none", 0)]], [2]), "cell") is not None
-
-
-def svg_for_page(document):
-    """Returns the SVG file that Graphviz writes as text that can stand in a page.
-
-    Ids are removed, as each may be only once in a page. The picture shrinks where
-    there is less space.
-    """
-    root = ElementTree.fromstring(document)
-    for element in root.iter():
-        element.attrib.pop("id", None)
-        element.tag = element.tag.removeprefix(f"{{{SVG}}}")
-    del root.attrib["height"]
-    style = f"max-width: {root.attrib.pop('width')}"
-    root.attrib |= {"style": style, "xmlns": SVG, "class": "cell", "role": "img"}
-    return ElementTree.tostring(root, encoding="unicode")
+    pictures = [
+        Markup(cell_svg(cell, f"{kind} cell", attention_names()))
+        for kind, cell in genotype.cells()
+    ]
+    return section(
+        title,
+        [tag("div", picture, class_="scroll") for picture in pictures],
+        details("The cells as text", tag("pre", genotype)),
+    )
 
 
 def operations_section(numbers):

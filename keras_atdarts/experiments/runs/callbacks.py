@@ -5,7 +5,7 @@ import keras
 from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.genotypes.alphas import alphas_to_dict
-from keras_atdarts.genotypes.cell import source_name
+from keras_atdarts.genotypes.names import source_name
 from keras_atdarts.genotypes.statistics import count_operation
 
 
