@@ -1,4 +1,6 @@
-"""Compiles the kernels for CPUs, where there is a compiler; see pyproject.toml.
+"""Compiles the kernels for CPUs, where there is a compiler, and adds the scripts.
+
+All else is in pyproject.toml.
 
 All that they need of TensorFlow is declared in their sources.
 
@@ -13,6 +15,7 @@ import pathlib
 import platform
 
 from setuptools import Extension
+from setuptools import find_packages
 from setuptools import setup
 
 OPTIONAL = os.environ.get("ATDARTS_KERNELS") != "required"
@@ -38,4 +41,9 @@ def extension(name, target):
 
 
 levels = LEVELS.get(platform.machine(), {}) if platform.system() == "Linux" else {}
-setup(ext_modules=[extension(*level) for level in levels.items()])
+setup(
+    # Installed, `python train/search.py` is `python -m keras_atdarts.train.search`.
+    packages=[*find_packages(include=["keras_atdarts*"]), "keras_atdarts.train"],
+    package_dir={"keras_atdarts.train": "train"},
+    ext_modules=[extension(*level) for level in levels.items()],
+)

@@ -60,6 +60,7 @@ _HOME_OF = {
     "derive_genotype": "genotypes",
     "evaluation_batches": "data.batches",
     "export_saved_model": "networks.export",
+    "load_backbone": "networks.backbone",
     "load_dataset": "data.loading",
     "load_reference_weights": "networks.reference_weights",
     "nni_architecture": "genotypes",
@@ -75,6 +76,7 @@ _HOME_OF = {
     "search_split": "data.splits",
     "training_batches": "data.batches",
     "without_auxiliary_head": "networks.derived",
+    "without_top": "networks.backbone",
 }
 __all__ = ["__version__", *_HOME_OF]
 

@@ -1,6 +1,6 @@
 """Draws the two cells of a genotype, and on request the whole network.
 
-The genotype is a file that train/search.py wrote, what DARTS or NNI print, or the name
+The genotype is a file that search.py wrote, what DARTS or NNI print, or the name
 of a published one such as DARTS_V2. Attention stands out. Cells as SVG need nothing
 else; cells as PNG or PDF, and networks, are drawn by Graphviz (apt install graphviz).
 

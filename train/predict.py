@@ -1,4 +1,4 @@
-"""Names what images show, with a SavedModel that train/export.py wrote.
+"""Names what images show, with a SavedModel that export.py wrote.
 
 Needs TensorFlow and the SavedModel, nothing else of this project. Images are PNG,
 JPEG, WebP, BMP or GIF files of any size, grey or colour, or folders of such files.
@@ -62,7 +62,8 @@ def main(argv=None):
 def parse_arguments(argv):
     """Returns the flags, checked."""
     parser = Parser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description_here(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "saved_model", metavar="SAVED_MODEL", help="folder that export.py wrote"
@@ -88,6 +89,14 @@ def parse_arguments(argv):
         "--json", action="store_true", help="print JSON instead of lines"
     )
     return parser.parse_args(argv)
+
+
+def description_here():
+    """Returns what `--help` says, with the command that works here and now."""
+    running = sys.modules["__main__"].__spec__
+    if running is None or running.origin != sys.argv[0]:
+        return __doc__
+    return __doc__.replace("python train/predict.py", f"python -m {running.name}")
 
 
 def find_images(names):
@@ -127,7 +136,7 @@ def count_kinds(paths):
 
 def load_classifier(directory):
     """Returns the `Classifier` in a folder that train/export.py wrote."""
-    expected = "Expected the folder that train/export.py writes."
+    expected = "Expected the folder that export.py writes."
     if not (directory / "saved_model.pb").is_file():
         fail(f"'{directory}' is not a SavedModel: it has no saved_model.pb. {expected}")
     try:
@@ -140,7 +149,7 @@ def load_classifier(directory):
     if "decode" not in signatures:
         fail(
             f"The SavedModel '{directory}' does not decode image files: an earlier "
-            "version wrote it. Export it again with train/export.py --overwrite."
+            "version wrote it. Export it again with export.py --overwrite."
         )
     class_names = class_names.splitlines()
     if len(class_names) != num_classes:

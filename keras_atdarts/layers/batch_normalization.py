@@ -43,7 +43,8 @@ class BatchNormalization(keras.layers.Layer):
 
     Call arguments:
         tensors: List of `num_edges` tensors `(batch, height, width, channels)`.
-        training: Boolean, whether the statistics are those of the batch.
+        training: Boolean, whether the statistics are those of the batch. With
+            `trainable = False` they never are, as in Keras' own batch norm.
 
     Input shape:
         Each tensor: `(batch, height, width, channels)`.
@@ -121,8 +122,12 @@ class BatchNormalization(keras.layers.Layer):
         return terms
 
     def is_frozen(self, source):
-        """Whether the statistics are the moving ones: once folded, in training too."""
-        return self.folded or not source.training
+        """Whether the statistics are the moving ones.
+
+        Once folded they are in training too, and where the layer is not trainable, as
+        in Keras' own batch norm.
+        """
+        return self.folded or not self.trainable or not source.training
 
     def frozen(self, tensors, weights=None):
         """Does in inference what `terms` does, by the moving statistics."""

@@ -26,6 +26,8 @@ from keras_atdarts.networks.plan import STEM_MULTIPLIER
 from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.networks.plan import check_image_shape
 from keras_atdarts.networks.plan import input_layer
+from keras_atdarts.networks.top import check_top
+from keras_atdarts.networks.top import pooled
 from keras_atdarts.operations import build_operation
 from keras_atdarts.operations import operation_names
 from keras_atdarts.training.accumulation import average_over_parts
@@ -38,19 +40,21 @@ from keras_atdarts.training.stateless import assigned_in_training
 def build_network(
     genotype,
     input_shape,
-    num_classes,
+    num_classes=None,
     filters=36,
     num_cells=20,
     stem="cifar",
     drop_path=False,
     auxiliary=False,
+    include_top=True,
+    pooling=None,
 ):
     """Returns the network that a genotype describes.
 
     Args:
         genotype: `Genotype`.
         input_shape: `(height, width, channels)` of the normalised images.
-        num_classes: Integer.
+        num_classes: Integer; left out without a classifier.
         filters: Integer, the channels of a node in the first cells; doubled by
             each reduction cell.
         num_cells: Integer, at least 3; those at one and two thirds reduce.
@@ -61,13 +65,19 @@ def build_network(
         auxiliary: Boolean, whether a second head sits at two thirds of the
             network. The output is then `{"logits": ..., "auxiliary": ...}`;
             `without_auxiliary_head` gives the network to use after training.
+        include_top: Boolean, whether the network ends in its classifier. Without, it
+            is a backbone; `load_backbone` gives one that is trained.
+        pooling: Without a classifier, what images become: `None`, the feature map
+            `(batch, height, width, channels)` of the last cell; `"avg"`, its mean over
+            pixels `(batch, channels)`, as in the classifier; `"max"`, their maximum.
 
     Returns:
-        A `DerivedNetwork` from images to logits `(batch, num_classes)`,
+        A `DerivedNetwork` from images to logits `(batch, num_classes)`, or to features,
         whose cells are Functional models as well.
 
     Raises:
-        InputError: Unknown operation or stem, too small images, too few cells.
+        InputError: Unknown operation, stem or pooling, too small images, too few
+            cells, or arguments that do not go together.
 
     Example:
 
@@ -77,6 +87,7 @@ def build_network(
     genotype.check_operations(operation_names())
     if stem not in STEMS:
         raise unknown_name("stem", stem, STEMS)
+    check_top(num_classes, auxiliary, include_top, pooling)
     policy = keras.config.dtype_policy()
     images = keras.Input(input_shape, name="images", dtype=policy.variable_dtype)
     states, num_halvings = STEMS[stem](images, filters)
@@ -95,6 +106,9 @@ def build_network(
         states = [states[1], cell(states)]
         if index == 2 * num_cells // 3:
             auxiliary_input = states[1]
+    if not include_top:
+        features = pooled(states[1], pooling, policy.variable_dtype)
+        return DerivedNetwork(images, features, name="network")
     outputs = Classifier(num_classes, name="logits")(states[1])
     if auxiliary:
         head = AuxiliaryHead(
@@ -145,8 +159,12 @@ class DerivedNetwork(keras.Model):
             compile_updates(self.optimizer)
         for layer in self.layers:
             if isinstance(layer, DerivedCell):
-                layer.calls = self.calls
+                layer.share(self.calls)
         self._traced_gradients = Traced(self._gradients)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return frozen_whole(super().from_config(config, custom_objects))
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -228,11 +246,26 @@ STEMS = {"cifar": cifar_stem, "imagenet": imagenet_stem}
 class DerivedCell(keras.Model):
     """A cell of the derived network: a Functional model.
 
-    Its attribute `calls`, `None` at first, is what calls it in training; a compiled
-    `DerivedNetwork` sets it, and it is not saved.
+    Its attribute `calls`, `None` at first, is what calls it in training, with all
+    cells of its `kind`; a compiled `DerivedNetwork` sets both, and they are not saved.
     """
 
     calls = None
+    kind = None
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return frozen_whole(super().from_config(config, custom_objects))
+
+    def share(self, calls):
+        """Lets `SharedCalls` call this cell in training, as it is now.
+
+        Its kind says all of it but its name and its variables: what is frozen, too.
+        """
+        self.calls = calls
+        frozen = [not layer.trainable for layer in self._flatten_layers()]
+        config = {**self.get_config(), "name": None}
+        self.kind = json.dumps([config, frozen], default=str)
 
     def call(self, inputs, training=None, mask=None):
         run = functools.partial(super().call, training=training)
@@ -247,10 +280,18 @@ class DerivedCell(keras.Model):
             *inputs,
         )
 
-    @functools.cached_property
-    def kind(self):
-        """Text that says all of the cell but its name and its variables."""
-        return json.dumps({**self.get_config(), "name": None}, default=str)
+
+def frozen_whole(model):
+    """Returns a model that was read from a file, its frozen layers frozen whole.
+
+    They make their parts, such as batch norms, when they are built, and Keras freezes
+    them before that.
+    """
+    for layer in model.layers:
+        if not layer.trainable and not isinstance(layer, keras.Model):
+            for part in layer._flatten_layers(include_self=False):
+                part.trainable = False
+    return model
 
 
 def derived_cell(cell_genotype, plan, shapes, drop_path=False, name=None):

@@ -82,6 +82,11 @@ class SeparableConvolution(StagedOperation):
         norms = [self.normalization, self.inner_normalization]
         return kernels + [each for norm in norms for each in norm.variables]
 
+    @property
+    def weights(self):
+        # Keras builds optimizers of the ones or of the others, and expects one order.
+        return self.variables
+
     def terms(self, source, weights=None):
         inner = self.first.terms(source, relu_follows=True)
         return self.second.terms(source, weights, inner)

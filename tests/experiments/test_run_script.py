@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 
 import pytest
 import tensorflow as tf
@@ -97,6 +98,19 @@ def test_command_line_is_that_of_the_running_script(monkeypatch):
     python, *words = shlex.split(command_line("retrain.py", "--workdir", "my runs/a"))
     assert pathlib.Path(shutil.which(python)).samefile(sys.executable)
     assert words == ["train/retrain.py", "--workdir", "my runs/a"]
+
+
+def test_command_line_of_a_module_names_a_module(monkeypatch):
+    """As of `python -m keras_atdarts.train.search`, where a wheel is installed."""
+    origin = "/site-packages/keras_atdarts/train/search.py"
+    spec = ModuleSpec("keras_atdarts.train.search", None, origin=origin)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    monkeypatch.setattr(sys, "argv", [origin, "--seed", "1"])
+    _, *words = shlex.split(command_line("retrain.py", "--workdir", "a"))
+    assert words == ["-m", "keras_atdarts.train.retrain", "--workdir", "a"]
+    _, *words = shlex.split(resume_command("b"))
+    expected = "-m keras_atdarts.train.search --seed 1 --workdir b --resume"
+    assert words == expected.split()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ANSWERS_ONLY = (
     "the answers change when parts of an image are hidden. For gates, Grad-CAM and "
     "what attention is worth, give the directory that retrain.py wrote."
 )
-EXPECTED = "Expected the folder that train/export.py writes."
+EXPECTED = "Expected the folder that export.py writes."
 
 
 class ServedModel(NamedTuple):

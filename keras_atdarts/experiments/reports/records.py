@@ -22,7 +22,7 @@ KINDS = {
     RetrainConfig.__name__: RETRAINING,
     ImportConfig.__name__: RETRAINING,
 }
-EXPECTED = "expected the directory that train/search.py or train/retrain.py wrote."
+EXPECTED = "expected the directory that search.py or retrain.py wrote."
 NOTICE_NAMES = {"warning": "Warning:", "note": "Note:"}
 
 

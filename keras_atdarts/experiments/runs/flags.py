@@ -3,11 +3,13 @@
 import argparse
 import dataclasses
 import pathlib
+import re
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs.imports import IMPORT_HELP
 from keras_atdarts.experiments.runs.imports import absolute_import
 from keras_atdarts.experiments.runs.imports import recorded_imports
+from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.settings import show_value
@@ -15,6 +17,7 @@ from keras_atdarts.genotypes.genotype import published_genotypes
 
 DEFAULT_PRESET = "quick"
 KEPT_CHECKPOINTS = 2
+SCRIPT_COMMAND = re.compile(r"\bpython train/(?P<script>\w+\.py)")
 TRAINED_HELP = "directory that retrain.py or import_weights.py wrote"
 GENOTYPE_HELP = (
     "genotype.json of a search; what DARTS, a fork of it or NNI print, in a file or in "
@@ -30,9 +33,14 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def script_parser(description):
-    """Returns a parser for a script's own flags; `--help` keeps its line breaks."""
+    """Returns a parser for a script's own flags; `--help` keeps its line breaks.
+
+    Commands in the description are shown as they work here and now.
+    """
     return OneLineParser(
-        description=description,
+        description=SCRIPT_COMMAND.sub(
+            lambda found: command_line(found["script"]), description
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

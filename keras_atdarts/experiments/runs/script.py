@@ -55,6 +55,9 @@ def run_script(main, argv=None):
 def command_line(script, *words):
     """Returns what to type, here and now, to run a script beside the running one.
 
+    A script that runs as a module, as those of an installed package do, names the
+    other one as a module too.
+
     Args:
         script: String, the name of its file.
         *words: What follows it.
@@ -64,8 +67,11 @@ def command_line(script, *words):
     >>> command_line("evaluate.py", "--workdir", "runs/a-net")
     'python train/evaluate.py --workdir runs/a-net'
     """
-    path = pathlib.Path(sys.argv[0]).with_name(script)
-    return shlex.join([python_name(), *map(str, (path, *words))])
+    place = [pathlib.Path(sys.argv[0]).with_name(script)]
+    running = sys.modules["__main__"].__spec__
+    if running is not None and running.origin == sys.argv[0]:  # By `python -m`.
+        place = ["-m", f"{running.parent}.{pathlib.Path(script).stem}"]
+    return shlex.join([python_name(), *map(str, (*place, *words))])
 
 
 def resume_command(workdir):

@@ -1,7 +1,5 @@
 """What later scripts read from the directory of a retraining or an import."""
 
-import keras
-
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
@@ -15,6 +13,7 @@ from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.evaluation import evaluate
 from keras_atdarts.networks.inference import in_float32
 from keras_atdarts.networks.multiply_adds import count_multiply_adds
+from keras_atdarts.networks.network_file import load_network_file
 
 # Of more classes, a terminal shows no confusion matrix.
 MOST_CLASSES_IN_TABLE = 25
@@ -53,25 +52,8 @@ def load_network(run):
     Raises:
         InputError: where the file is damaged or holds something else.
     """
-    path = run.file(workdir.NETWORK)
-    try:
-        network = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        cause = first_cause(error)
-        reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-        raise InputError(
-            f"Cannot load '{path}': {reason} Expected the network that "
-            "train/retrain.py writes."
-        ) from error
+    network = load_network_file(run.file(workdir.NETWORK))
     return in_float32(without_auxiliary_head(network))
-
-
-def first_cause(error):
-    """Returns the user's mistake behind Keras' errors; without one, the error."""
-    cause = error
-    while cause is not None and not isinstance(cause, InputError):
-        cause = cause.__cause__ or cause.__context__
-    return cause or error
 
 
 def load_dataset_of_run(config, description):
