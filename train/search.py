@@ -18,6 +18,7 @@ On several machines, start the same command on each, with TF_CONFIG set.
 """
 
 import datetime
+import itertools
 import sys
 import textwrap
 
@@ -34,16 +35,20 @@ from keras_atdarts.data.splits import steps_per_epoch
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.callbacks import GenotypeHistory
+from keras_atdarts.experiments.runs.cost_targets import describe_cost
+from keras_atdarts.experiments.runs.cost_targets import make_cost_targets
+from keras_atdarts.experiments.runs.cost_targets import retrain_changes
+from keras_atdarts.experiments.runs.flags import DEFAULT_PRESET
 from keras_atdarts.experiments.runs.flags import add_checkpoint_flags
 from keras_atdarts.experiments.runs.flags import add_run_flags
 from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
 from keras_atdarts.experiments.runs.imports import load_imports
+from keras_atdarts.experiments.runs.retrain_config import IMAGES_BY_PRESET
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
-from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.search_parts import check_single_machine
 from keras_atdarts.experiments.runs.search_parts import compile_supernet
@@ -52,6 +57,7 @@ from keras_atdarts.experiments.runs.search_parts import make_monitors
 from keras_atdarts.experiments.runs.search_parts import make_stops
 from keras_atdarts.experiments.runs.search_parts import make_supernet
 from keras_atdarts.experiments.runs.settings import flag_name
+from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.genotypes.drawing import plot_genotype
@@ -134,25 +140,30 @@ def learn(config, operations, training):
         if config.order == 2 and config.hessian == "exact":
             check_second_derivatives(operations)
         dataset = training.load_dataset()
+        split, steps = plan_epochs(config, dataset)
+        targets = make_cost_targets(config, dataset, steps)
         with training.workers.strategy.scope():
-            supernet, split, steps = prepare(config, dataset)
+            supernet = prepare(config, dataset, steps, targets)
         optimizers = [supernet.optimizer, supernet.alpha_optimizer]
         training.ready(supernet, optimizers, steps, dataset)
-        genotype = search(supernet, config, dataset, split, training)
+        genotype = search(supernet, config, dataset, split, training, targets)
         training.workers.check_same(genotype.to_json(), "genotypes")
+    if training.workers.is_chief:
+        for target in targets:
+            print(describe_cost(target, genotype))
     return genotype
 
 
-def prepare(config, dataset):
-    """Returns what a search needs; whatever cannot work fails here.
+def plan_epochs(config, dataset):
+    """Returns which images teach what, and the steps; what cannot work fails here.
 
     Args:
         config: `SearchConfig`.
         dataset: `ImageDataset`.
 
     Returns:
-        The compiled `Supernet`, the positions of the images for weights and for
-        alphas, and the steps of an epoch.
+        The positions of the images for weights and for alphas, and the steps of an
+        epoch.
     """
     make_augmentation(config).check_images(dataset.image_shape)
     split = search_split(
@@ -161,11 +172,23 @@ def prepare(config, dataset):
     steps, _ = (steps_per_epoch(len(half), config.batch_size) for half in split)
     if config.steps_per_epoch is not None:
         steps = min(steps, config.steps_per_epoch)
+    return split, steps
+
+
+def prepare(config, dataset, steps, targets):
+    """Returns the compiled `Supernet`; whatever cannot work fails here.
+
+    Args:
+        config: `SearchConfig`.
+        dataset: `ImageDataset`.
+        steps: Integer, of an epoch.
+        targets: See `make_cost_targets`.
+    """
     supernet = make_supernet(config, dataset, steps)
     if config.sync_batch_norm:
         synchronize_batch_normalization(supernet)
-    compile_supernet(supernet, config, steps)
-    return supernet, split, steps
+    compile_supernet(supernet, config, steps, targets)
+    return supernet
 
 
 def make_augmentation(config):
@@ -173,7 +196,7 @@ def make_augmentation(config):
     return Augmentation(config.crop_padding, config.flip, config.cutout)
 
 
-def search(supernet, config, dataset, split, training):
+def search(supernet, config, dataset, split, training, targets):
     """Trains weights and alphas, as the chief writes the run; returns the genotype."""
     augmentation = make_augmentation(config)
     run, workers = training.run, training.workers
@@ -197,7 +220,7 @@ def search(supernet, config, dataset, split, training):
     print(f"Searching in {run.path}. The first step takes longest to prepare.")
     callbacks = [
         AlphaWarmUp(config.warm_up_epochs),
-        *make_monitors(config, batches_from),
+        *make_monitors(config, batches_from, targets, derive),
         *([] if workers.is_chief else stops),
     ]
     of_chief = [GenotypeHistory(run, derive), *stops]
@@ -222,17 +245,22 @@ def report(genotype, run):
 
 def retrain_command(config, preset, run):
     """Returns the command that retrains what this search found, on its data."""
-    retrain_preset = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
+    retrain_preset = config.retrain_preset
+    # A preset for other images says which.
+    of_data = ("dataset", "data_dir", "image_size")
+    of_data = () if retrain_preset in IMAGES_BY_PRESET else of_data
+    of_network = itertools.starmap(flag_words, retrain_changes(config).items())
     return command_line(
         "retrain.py",
         "--genotype",
         run.file(workdir.GENOTYPE),
-        *(["--preset", retrain_preset] if preset != "quick" else []),
+        *(["--preset", retrain_preset] if retrain_preset != DEFAULT_PRESET else []),
         *changed_flags(
             config,
-            ("dataset", "data_dir", "image_size", "batch_size", "imports"),
+            (*of_data, "batch_size", "imports"),
             SearchConfig.preset(preset),
         ),
+        *itertools.chain.from_iterable(of_network),
         "--workdir",
         f"{run.path}-net",
     )

@@ -18,10 +18,14 @@ from keras_atdarts.genotypes.names import attended_name
 
 NONE = "none"
 SKIP = "skip_connect"
+EDGES_PER_NODE = 2  # That a node keeps, in all papers.
 
 
 def derive_genotype(
-    alphas, edges_per_node=2, sampler="softmax", max_skip_connections=None
+    alphas,
+    edges_per_node=EDGES_PER_NODE,
+    sampler="softmax",
+    max_skip_connections=None,
 ):
     """Returns the genotype that the alphas of a search favour.
 

@@ -12,7 +12,6 @@ import keras
 import tensorflow as tf
 
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.genotypes.names import NUM_INPUTS
 from keras_atdarts.kernels import Source
 from keras_atdarts.kernels.replicas import num_replicas
 from keras_atdarts.kernels.replicas import read_here
@@ -25,6 +24,7 @@ from keras_atdarts.layers.drop_path import DropPath
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
 from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.networks.plan import check_image_shape
+from keras_atdarts.networks.plan import edge_strides
 from keras_atdarts.networks.plan import input_layer
 from keras_atdarts.networks.top import check_top
 from keras_atdarts.networks.top import pooled
@@ -353,7 +353,7 @@ def _operation_name(edge_name, edge):
 
 
 def _derived_edge(edge, name, plan, states, drop_path):
-    strides = 2 if plan.reduction and edge.source < NUM_INPUTS else 1
+    strides = edge_strides(plan.reduction, edge.source)
     operation = build_operation(
         edge.operation, plan.filters, strides, name=_operation_name(name, edge)
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CELL_TYPES
+from keras_atdarts.genotypes.names import NUM_INPUTS
 from keras_atdarts.layers.stage import FactorizedReduce
 from keras_atdarts.layers.stage import ReLUConvBN
 
@@ -65,6 +66,16 @@ def check_image_shape(image_shape, num_reductions=2):
             f"halvings: each side needs at least {smallest} pixels. Use larger "
             "images, or resize them (--image-size)."
         )
+
+
+def edge_strides(reduction, source):
+    """Returns the strides of an edge: reduction cells halve what enters them.
+
+    Args:
+        reduction: Boolean, whether the cell reduces.
+        source: Integer, as in `Edge`.
+    """
+    return 2 if reduction and source < NUM_INPUTS else 1
 
 
 def input_layer(filters, halve, affine, **kwargs):

@@ -12,11 +12,34 @@ import tensorflow as tf
 from keras_atdarts.errors import unknown_name
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.alphas import CellAlphas
+from keras_atdarts.genotypes.names import IDENTITY
+from keras_atdarts.operations import place_attention
+from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.mixing_weights import edge_weights
 from keras_atdarts.search.samplers import Softmax
 
 DEVIATION = 1e-3  # Of the initial values.
+
+
+def search_choices(
+    operations, attention_placement="among_operations", edge_normalization=False
+):
+    """Returns what each kind of alphas chooses from, a `CellAlphas` of tuples of names.
+
+    Args:
+        operations: See `Supernet`, as are the others.
+        attention_placement: String.
+        edge_normalization: Boolean.
+    """
+    mixed, attention = place_attention(
+        resolve_operations(operations), attention_placement
+    )
+    return CellAlphas(
+        operations=mixed,
+        attention=(IDENTITY, *attention) if attention else None,
+        edges=("edge",) if edge_normalization else None,
+    )
 
 
 class Choices:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
-from keras_atdarts.search.regularizers import Regularizer
+from keras_atdarts.search.regularizers import Penalty
 
 SMALLEST_LENGTH = 1e-30
 
@@ -67,7 +67,7 @@ class Architect:
             step: Integer, the steps that the weights have learned so far.
         """
         return sum(
-            rule(alphas, step) if isinstance(rule, Regularizer) else rule(alphas)
+            rule(alphas, step) if isinstance(rule, Penalty) else rule(alphas)
             for rule in self.regularizers
         )
 

@@ -54,8 +54,48 @@ def regularizer_names():
     return tuple(sorted(_REGISTRY))
 
 
+class Penalty:
+    """Base of the penalties on the alphas that have a strength.
+
+    Args:
+        name: String, for messages.
+        strength: Float, or a `LearningRateSchedule` of steps.
+
+    Raises:
+        InputError: The strength is not finite.
+    """
+
+    def __init__(self, name, strength=1.0):
+        if not callable(strength) and not math.isfinite(strength):
+            raise InputError(
+                f"The strength of the regularizer '{name}' must be a finite number. "
+                f"Received: {strength}."
+            )
+        self.name = name
+        self.strength = strength
+
+    def penalty(self, alphas):
+        """Returns the penalty of the labelled alphas at strength 1, a scalar."""
+        raise NotImplementedError
+
+    def __call__(self, alphas, step=0):
+        penalty = self.penalty(alphas)
+        if not callable(self.strength):
+            return self.strength * penalty
+        return tf.cast(self.strength(step), penalty.dtype) * penalty
+
+    def get_config(self):
+        strength = keras.saving.serialize_keras_object(self.strength)
+        return {"name": self.name, "strength": strength}
+
+    @classmethod
+    def from_config(cls, config):
+        strength = keras.saving.deserialize_keras_object(config.pop("strength"))
+        return cls(**config, strength=strength)
+
+
 @keras.saving.register_keras_serializable(package="keras_atdarts")
-class Regularizer:
+class Regularizer(Penalty):
     """A registered penalty, times its strength.
 
     Args:
@@ -69,28 +109,10 @@ class Regularizer:
     def __init__(self, name, strength=1.0):
         if name not in _REGISTRY:
             raise unknown_name("regularizer", name, _REGISTRY)
-        if not callable(strength) and not math.isfinite(strength):
-            raise InputError(
-                f"The strength of the regularizer '{name}' must be a finite number. "
-                f"Received: {strength}."
-            )
-        self.name = name
-        self.strength = strength
+        super().__init__(name, strength)
 
-    def __call__(self, alphas, step=0):
-        penalty = _REGISTRY[self.name](alphas)
-        if not callable(self.strength):
-            return self.strength * penalty
-        return tf.cast(self.strength(step), penalty.dtype) * penalty
-
-    def get_config(self):
-        strength = keras.saving.serialize_keras_object(self.strength)
-        return {"name": self.name, "strength": strength}
-
-    @classmethod
-    def from_config(cls, config):
-        strength = keras.saving.deserialize_keras_object(config["strength"])
-        return cls(config["name"], strength)
+    def penalty(self, alphas):
+        return _REGISTRY[self.name](alphas)
 
 
 def resolve_regularizers(words, epochs=1, steps_per_epoch=1):

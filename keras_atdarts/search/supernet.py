@@ -9,16 +9,14 @@ import math
 import keras
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.alphas import CellAlphas
-from keras_atdarts.genotypes.names import IDENTITY
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
 from keras_atdarts.networks.plan import cell_plan
 from keras_atdarts.networks.plan import check_image_shape
-from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
 from keras_atdarts.search.alphas import SupernetAlphas
+from keras_atdarts.search.alphas import search_choices
 from keras_atdarts.search.bilevel import BilevelModel
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.cell_calls import call_cell
@@ -104,11 +102,8 @@ class Supernet(BilevelModel):
         self.partial_channels = partial_channels
         self.edge_normalization = edge_normalization
         self.sampler = get_sampler(sampler)
-        mixed, attention = place_attention(self.operations, attention_placement)
-        self.choices = CellAlphas(
-            operations=mixed,
-            attention=(IDENTITY, *attention) if attention else None,
-            edges=("edge",) if edge_normalization else None,
+        self.choices = search_choices(
+            self.operations, attention_placement, edge_normalization
         )
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
@@ -116,11 +111,11 @@ class Supernet(BilevelModel):
         self.cells = [
             SearchCell(
                 plan.filters,
-                mixed,
+                self.choices.operations,
                 num_nodes,
                 plan.reduction,
                 plan.after_reduction,
-                attention,
+                (self.choices.attention or ())[1:],  # The identity is no layer.
                 partial_channels,
                 name=f"cell_{index}",
                 dtype=self.dtype_policy,

@@ -2,8 +2,13 @@
 
 import pytest
 
+from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.cost_targets import make_cost_targets
+from keras_atdarts.experiments.runs.cost_targets import network_arguments
+from keras_atdarts.experiments.runs.retrain_config import IMAGES_BY_PRESET
+from keras_atdarts.experiments.runs.retrain_config import RETRAIN_PRESETS
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.search_parts import alpha_optimizer
 from keras_atdarts.experiments.runs.search_parts import make_architect
@@ -92,3 +97,49 @@ def test_stops_go_on_where_a_run_was(tmp_path):
 def test_a_stop_that_is_never_reached_is_refused():
     with pytest.raises(InputError, match=r"\(3\) is never reached.*\(2\)"):
         SearchConfig(stop_at_skip_connections=3, max_skip_connections=2)
+
+
+def test_targets_count_the_network_of_the_retraining():
+    dataset = load_dataset()
+    config = SearchConfig.preset("cpu")
+    assert make_cost_targets(config, dataset, 7) == []
+    small = {"input_shape": (28, 28, 1), "num_classes": 10, "stem": "cifar"}
+    expected = {**small, "filters": 16, "num_cells": 6}
+    assert network_arguments(config, dataset) == expected
+    changed = SearchConfig.preset("cpu", retrain_filters=5, retrain_num_cells=9)
+    expected = {**small, "filters": 5, "num_cells": 9}
+    assert network_arguments(changed, dataset) == expected
+    config = SearchConfig(retrain_preset="imagenet")
+    large = {"input_shape": (224, 224, 3), "num_classes": 1000, "stem": "imagenet"}
+    expected = {**large, "filters": 48, "num_cells": 14}
+    assert network_arguments(config, dataset) == expected
+    # These, and no others, have images of their own.
+    sizes = {
+        name: values["image_size"]
+        for name, values in RETRAIN_PRESETS.items()
+        if "image_size" in values
+    }
+    assert sizes == {name: shape[:2] for name, (shape, _) in IMAGES_BY_PRESET.items()}
+
+
+def test_targets_are_penalties_beside_others():
+    config = SearchConfig(
+        operations=("none", "skip_connect", "max_pool_3x3"),
+        retrain_filters=4,
+        retrain_num_cells=3,
+        epochs=3,
+        regularizers=("beta_decay",),
+        target_parameters=9e9,
+        target_multiply_adds=8e9,
+        target_strength=(0.0, 4.0),
+    )
+    targets = make_cost_targets(config, load_dataset(), steps=7)
+    assert [(x.costs.measure, x.target) for x in targets] == [
+        ("multiply_adds", 8e9),
+        ("parameters", 9e9),
+    ]
+    for target in targets:
+        found = [float(target.strength(step)) for step in (0, 7, 14)]
+        assert found == pytest.approx([0, 2, 4])
+    rules = make_architect(config, 7, targets).regularizers
+    assert rules[1:] == tuple(targets) and rules[0].name == "beta_decay"

@@ -168,6 +168,16 @@ def test_searches_and_trainings_have_the_same_data():
     Description((parse_arm("DARTS_V2"),), (0,), *configs)
 
 
+def test_targets_of_searches_count_the_network_that_the_study_trains():
+    arms = tuple(map(parse_arm, ("darts", "small: retrain_filters=3", "random")))
+    retrain = RetrainConfig.preset("cpu", filters=11, num_cells=4)
+    description = Description(arms, (0,), SearchConfig.preset("cpu"), retrain)
+    configs = [description.search_config(arm, 0) for arm in arms]
+    found = [(each.retrain_filters, each.retrain_num_cells) for each in configs]
+    assert found == [(11, 4), (3, 4), (None, None)]
+    assert {each.retrain_preset for each in configs} == {"cpu"}
+
+
 def test_study_goes_on_with_the_same_description_alone(tmp_path):
     path = tmp_path / "study"
     first = study_fakes.describe(["darts", "mine=DARTS_V1"], filters=6)

@@ -13,7 +13,6 @@ import study_fakes
 
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
-from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.study.arms import GIVEN
 from keras_atdarts.experiments.study.arms import parse_arm
@@ -76,12 +75,12 @@ def test_all_steps_of_all_units_run_once(fakes, units):
 def test_scripts_understand_what_they_are_told(preset, tmp_path):
     """They end up with the configurations of the study, in all that counts."""
     values = {"flip": False, "weight_decay": 0.5, "data_dir": "somewhere"}
-    retrain = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
+    search = SearchConfig.preset(preset, clip_norm=None, **values)
     description = Description(
         (parse_arm("no_none"), parse_arm("random"), parse_arm("DARTS_V1")),
         (4,),
-        SearchConfig.preset(preset, clip_norm=None, **values),
-        RetrainConfig.preset(retrain, epochs=700, **values),
+        search,
+        RetrainConfig.preset(search.retrain_preset, epochs=700, **values),
     )
     _, units = study_fakes.begin(tmp_path, description)
     for unit, arm in zip(units, description.arms, strict=True):

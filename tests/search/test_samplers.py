@@ -1,5 +1,7 @@
 """Samplers against their equations, and steps of searches that have them."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -9,8 +11,11 @@ from layer_checks import random_images
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.mixing import LOG_WEIGHTS
 from keras_atdarts.genotypes.mixing import log_weights
+from keras_atdarts.search.alphas import search_choices
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.expected_cost import CostTarget
+from keras_atdarts.search.operation_costs import operation_costs
 from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.regularizers import resolve_regularizers
 from keras_atdarts.search.samplers import SAMPLERS
@@ -159,20 +164,29 @@ def test_bad_arguments_are_refused(make, message):
         make()
 
 
+OPERATIONS = ("none", "skip_connect", "avg_pool_3x3")
+
+
 def batches():
     images = random_images((2, 8, 8, 8, 1))
     labels = np.arange(8, dtype="int32") % 3
     return tf.data.Dataset.from_tensors(((images[0], labels), (images[1], labels)))
 
 
+@functools.cache
+def costs():
+    choices = search_choices(OPERATIONS)
+    return operation_costs("parameters", choices, (8, 8, 1), 3, 2, 3, num_nodes=1)
+
+
 def searched(order=1, sampler="softmax", **options):
     """Returns a supernet after two steps, and the alphas before them."""
     keras.utils.set_random_seed(0)
-    operations = ("none", "skip_connect", "avg_pool_3x3")
-    supernet = Supernet(3, 2, 3, operations, num_nodes=1, sampler=sampler)
+    supernet = Supernet(3, 2, 3, OPERATIONS, num_nodes=1, sampler=sampler)
     supernet.build((None, 8, 8, 1))
     before = [variable.numpy() for variable in supernet.alpha_variables]
     regularizers = resolve_regularizers(["beta_decay=0:1", "zero_one=2"], 2, 1)
+    regularizers += (CostTarget(costs(), costs().smallest()),)
     architect = {1: FirstOrder, 2: SecondOrder}[order](regularizers=regularizers)
     supernet.compile(SGD(0.1, 0.9), SGD(0.1), architect=architect, **options)
     supernet.fit(

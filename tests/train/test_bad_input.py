@@ -118,6 +118,34 @@ BAD = {
         [*SEARCH, "--filters", "6", "--partial-channels", "4"],
         ["`partial_channels` must divide `filters` (6)", "Received: 4"],
     ),
+    "strength of no target": (
+        [*SEARCH, "--target-strength", "2"],
+        ["target_strength only counts with a target; received 2.0", "--target-param"],
+    ),
+    "strength of nothing": (
+        [*SEARCH, "--target-parameters", "3e6", "--target-strength", "0"],
+        ["target_strength must be one number above 0, or", "received 0.0"],
+    ),
+    "three strengths": (
+        [*SEARCH, "--target-parameters", "3e6", "--target-strength", "0", "1", "2"],
+        ["those of the first and of the last epoch", "received 0.0 1.0 2.0"],
+    ),
+    "target of nothing": (
+        [*SEARCH, "--target-multiply-adds", "0"],
+        ["target_multiply_adds must be a number above 0, or none; received 0.0"],
+    ),
+    "target below the smallest network": (
+        [*SEARCH, *ON_IMAGES, "--target-multiply-adds", "10"],
+        ["target of 10 multiply_adds is below the smallest network", "which has "],
+    ),
+    "target of a search by chance": (
+        [*RANDOM, "--target-multiply-adds", "1e9"],
+        ["--target-multiply-adds only counts with --strategy gradient"],
+    ),
+    "preset of the retraining of a search": (
+        [*SEARCH, "--retrain-preset", "darst"],
+        ["retrain_preset must be one of quick, cpu, darts", "'darst'"],
+    ),
     "endless warm-up": (
         [*SEARCH, "--warm-up-epochs", "3"],
         ["fewer than the epochs (3)", "received 3"],

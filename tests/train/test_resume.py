@@ -36,7 +36,9 @@ PARTIAL = "--partial-channels 2 --warm-up-epochs 2"
 # What is drawn, what changes with the epochs, and what looks back at them.
 REMEDIES = (
     "--sampler dirichlet --perturbation 0.05 0.1 --regularizers beta_decay=0:5 "
-    "--eigenvalue record --stop-when-unchanged 5"
+    "--eigenvalue record --stop-when-unchanged 5 "
+    "--target-parameters 2e3 --retrain-filters 4 --retrain-num-cells 3 "
+    "--target-strength 1 3"
 )
 REGULARISED = "--drop-path-rate 0.3 --auxiliary --cutout 4"
 PATIENCE = 240  # Seconds.

@@ -25,7 +25,6 @@ from keras_atdarts.experiments.runs import training
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
-from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.trained import load_network
@@ -353,8 +352,18 @@ def test_every_search_names_a_retraining_that_exists(preset, tmp_path):
     arguments = scripts.load("retrain.py").parse_arguments(words)
     retrain = config_from_arguments(RetrainConfig, arguments)
     assert (retrain.dataset, retrain.batch_size) == (config.dataset, 32)
-    expected = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
+    expected = preset if preset in ("quick", "cpu", "paper") else "darts"
     assert retrain.epochs == RetrainConfig.preset(expected).epochs
+
+
+def test_the_retraining_that_follows_is_the_one_that_was_asked_for(tmp_path):
+    script = scripts.load("search.py")
+    values = {"dataset": "cifar10", "retrain_preset": "imagenet", "retrain_filters": 50}
+    config = SearchConfig.preset("quick", **values)
+    command = script.retrain_command(config, "quick", RunDirectory(tmp_path))
+    arguments = scripts.load("retrain.py").parse_arguments(shlex.split(command)[2:])
+    retrain = config_from_arguments(RetrainConfig, arguments)
+    assert retrain == RetrainConfig.preset("imagenet", filters=50)
 
 
 def uncounted_conditions(config):

@@ -16,6 +16,8 @@ from keras_atdarts.experiments.reports.markup import table
 from keras_atdarts.experiments.reports.markup import tag
 from keras_atdarts.experiments.reports.records import NOTICE_NAMES
 from keras_atdarts.experiments.runs.settings import show_value
+from keras_atdarts.search.expected_cost import DERIVED
+from keras_atdarts.search.expected_cost import EXPECTED
 
 CURVE_NAMES = {
     "loss": "on the training images",
@@ -118,6 +120,7 @@ def curves_section(history, remark=None):
         name
         for name, values in history.items()
         if name != "epoch" and any(value is not None for value in values)
+        if not name.startswith((EXPECTED, DERIVED))  # They have their own section.
     ]
     accuracies = [name for name in others if name.endswith("accuracy")]
     eigenvalues = [name for name in others if name.endswith("eigenvalue")]

@@ -12,6 +12,7 @@ from keras_atdarts.experiments.reports.line_charts import OPERATION_COLOURS
 from keras_atdarts.experiments.reports.line_charts import Series
 from keras_atdarts.experiments.reports.line_charts import line_chart
 from keras_atdarts.experiments.reports.markup import tag
+from keras_atdarts.experiments.reports.targets_part import targets_section
 from keras_atdarts.genotypes.genotype import Genotype
 
 FAMILY_NAMES = {"skip": "skip connections", "pool": "pools", "attention": "attention"}
@@ -34,6 +35,7 @@ def search_page(numbers):
         weights_section(numbers, genotype),
         entropy_section(numbers),
         operations_section(numbers),
+        targets_section(numbers),
         page.curves_section(numbers["history"]),
         page.costs_section(numbers["costs"]),
     )

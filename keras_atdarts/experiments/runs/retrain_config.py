@@ -85,6 +85,10 @@ RETRAIN_PRESETS = {
     },
 }
 
+# Shape and classes of the images of presets that are for others than those of a search,
+# so that networks can be counted where the images are not.
+IMAGES_BY_PRESET = {"imagenet": ((224, 224, 3), 1000)}
+
 
 @dataclasses.dataclass(frozen=True)
 class RetrainConfig(TrainingConfig):

@@ -7,6 +7,7 @@ states only what it changes.
 import dataclasses
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.retrain_config import RETRAIN_PRESETS
 from keras_atdarts.experiments.runs.settings import TEXT
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import number
@@ -14,6 +15,7 @@ from keras_atdarts.experiments.runs.settings import one_of
 from keras_atdarts.experiments.runs.settings import optional
 from keras_atdarts.experiments.runs.settings import setting
 from keras_atdarts.experiments.runs.settings import several
+from keras_atdarts.experiments.runs.settings import show_value
 from keras_atdarts.experiments.runs.settings import whole_number
 from keras_atdarts.experiments.runs.training_config import CELLS_HELP
 from keras_atdarts.experiments.runs.training_config import CUTOUT_HELP
@@ -33,6 +35,7 @@ SEARCH_PRESETS = {
     # python train/search.py
     # A few minutes on two cores: shows all steps; its cell is not worth keeping.
     "quick": {
+        "retrain_preset": "quick",
         "filters": 8,
         "num_cells": 5,
         "epochs": 3,
@@ -42,6 +45,7 @@ SEARCH_PRESETS = {
     # python train/search.py --preset cpu
     # About 20 minutes on two cores: what found the cell in saved_models/.
     "cpu": {
+        "retrain_preset": "cpu",
         "filters": 8,
         "num_cells": 5,
         "epochs": 8,
@@ -146,17 +150,13 @@ SEARCH_PRESETS = {
     # - Attention as a candidate: its result is normalised as that of the pools is.
     "paper": {
         "dataset": "cifar10",
+        "retrain_preset": "paper",
         "batch_size": 128,
         "alpha_optimizer": "sgd",
         "alpha_learning_rate": 0.1,
         "alpha_weight_decay": 3e-4,
     },
 }
-
-# The preset of train/retrain.py for what a search found, where it is called otherwise.
-RETRAIN_PRESETS_BY_SEARCH = dict.fromkeys(
-    set(SEARCH_PRESETS) - {"quick", "cpu", "darts", "paper"}, "darts"
-)
 
 # All other settings decide how a supernet is trained.
 OF_RANDOM_SEARCH = (
@@ -167,10 +167,18 @@ OF_RANDOM_SEARCH = (
     "imports",
     "seed",
 )
-OF_ITS_RETRAINING = ("dataset", "data_dir", "image_size")
+OF_ITS_RETRAINING = (
+    "dataset",
+    "data_dir",
+    "image_size",
+    "retrain_preset",
+    "retrain_filters",
+    "retrain_num_cells",
+)
 
 ALPHAS = "learning the alphas, how much each operation counts"  # Of --help.
 CHOICE = "when to stop, and what to choose"
+RETRAINING = "the network that is trained in the end"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,6 +313,27 @@ class SearchConfig(TrainingConfig):
         "--import",
         metavar="NAME=STRENGTH",
     )
+    target_multiply_adds: float = setting(
+        None,
+        optional(number(above=0)),
+        ALPHAS,
+        "the most multiply-adds, such as 400e6, that the network trained in the end "
+        "is to have: a penalty lowers the alphas of what makes it dearer",
+    )
+    target_parameters: float = setting(
+        None,
+        optional(number(above=0)),
+        ALPHAS,
+        "the same of its parameters, such as 3e6",
+    )
+    target_strength: tuple = setting(
+        None,
+        optional(several(number(minimum=0))),
+        ALPHAS,
+        "strength of these penalties, or those of the first and of the last epoch; "
+        "none is 1",
+        metavar=("FIRST", "LAST"),
+    )
     perturbation: tuple = setting(
         None,
         optional(several(number(above=0), count=2)),
@@ -338,6 +367,25 @@ class SearchConfig(TrainingConfig):
         "the largest eigenvalue of the Hessian of the alphas' loss, for about 13 steps "
         "more an epoch: record it, or also stop when it rises fast, as in RobustDARTS",
     )
+    retrain_preset: str = setting(
+        "darts",
+        one_of(*RETRAIN_PRESETS),
+        RETRAINING,
+        "preset of train/retrain.py for what is found; the command that is printed at "
+        "the end has it, and targets count its network",
+    )
+    retrain_filters: int = setting(
+        None,
+        optional(whole_number(1)),
+        RETRAINING,
+        "filters of that network; none are those of its preset",
+    )
+    retrain_num_cells: int = setting(
+        None,
+        optional(whole_number(3)),
+        RETRAINING,
+        "cells of that network; none are those of its preset",
+    )
 
     @classmethod
     def conditions(cls, name):
@@ -361,6 +409,7 @@ class SearchConfig(TrainingConfig):
             )
         check_falling(self, "weight_learning_rate", "weight_learning_rate_min")
         check_falling(self, "alpha_learning_rate", "alpha_learning_rate_min")
+        check_target_strength(self)
         limit, stop = self.max_skip_connections, self.stop_at_skip_connections
         if limit is not None and stop is not None and stop > limit:
             raise InputError(
@@ -372,3 +421,21 @@ class SearchConfig(TrainingConfig):
                 "operations must not name one twice; "
                 f"received {', '.join(self.operations)}."
             )
+
+
+def check_target_strength(config):
+    """Raises `InputError` where the strength of targets is not one."""
+    strength = config.target_strength
+    if strength is None:
+        return
+    if config.target_multiply_adds is None and config.target_parameters is None:
+        raise InputError(
+            "target_strength only counts with a target; received "
+            f"{show_value(strength)}. Leave it out, or give --target-multiply-adds or "
+            "--target-parameters."
+        )
+    if len(strength) > 2 or not any(strength):
+        raise InputError(
+            "target_strength must be one number above 0, or those of the first and of "
+            f"the last epoch, of which one is; received {show_value(strength)}."
+        )

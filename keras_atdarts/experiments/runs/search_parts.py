@@ -9,6 +9,7 @@ from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
+from keras_atdarts.search.expected_cost import CostMonitor
 from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.regularizers import resolve_regularizers
 from keras_atdarts.search.samplers import GumbelSoftmax
@@ -41,12 +42,19 @@ def make_supernet(config, dataset, steps):
     return supernet
 
 
-def compile_supernet(supernet, config, steps):
-    """Compiles the supernet of a search for epochs of `steps` steps."""
+def compile_supernet(supernet, config, steps, targets=()):
+    """Compiles the supernet of a search for epochs of `steps` steps.
+
+    Args:
+        supernet: The built `Supernet`.
+        config: `SearchConfig`.
+        steps: Integer.
+        targets: See `make_cost_targets`.
+    """
     supernet.compile(
         weight_optimizer(config, steps),
         alpha_optimizer(config, steps),
-        architect=make_architect(config, steps),
+        architect=make_architect(config, steps, targets),
         jit_compile=config.jit,
         recompute=config.recompute,
         gradient_accumulation=config.gradient_accumulation,
@@ -98,10 +106,10 @@ def alpha_optimizer(config, steps):
     return Adam(rate, *config.alpha_betas, coupled_weight_decay=decay)
 
 
-def make_architect(config, steps):
-    """Returns what computes the gradients of the alphas."""
+def make_architect(config, steps, targets=()):
+    """Returns what computes the gradients of the alphas, see `compile_supernet`."""
     words = config.regularizers or ()
-    regularizers = resolve_regularizers(words, config.epochs, steps)
+    regularizers = resolve_regularizers(words, config.epochs, steps) + tuple(targets)
     if config.order == 1:
         return FirstOrder(regularizers)
     return SecondOrder(config.hessian, regularizers=regularizers)
@@ -122,18 +130,21 @@ def check_single_machine(config):
         refuse_workers("--eigenvalue measures on one machine")
 
 
-def make_monitors(config, batches_from):
+def make_monitors(config, batches_from, targets, derive):
     """Returns the callbacks that measure a search, to stand before what records it.
 
     Args:
         config: `SearchConfig`.
         batches_from: See `fitting.fit`.
+        targets: See `make_cost_targets`.
+        derive: See `derivation`.
     """
-    if config.eigenvalue == "off":
-        return []
-    # The same batch after a resumption.
-    _, of_alphas = next(iter(batches_from(0)))
-    return [EigenvalueMonitor(of_alphas)]
+    monitors = [CostMonitor(targets, derive)] if targets else []
+    if config.eigenvalue != "off":
+        # The same batch after a resumption.
+        _, of_alphas = next(iter(batches_from(0)))
+        monitors.append(EigenvalueMonitor(of_alphas))
+    return monitors
 
 
 def make_stops(config, run, derive):

@@ -78,7 +78,12 @@ class Description:
         if arm.kind == DRAWN:
             values = {"strategy": "random", "operations": (DEFAULT_SPACE,)}
         else:
-            values = arm.search_settings
+            # A target counts the network that the study trains.
+            network = {
+                "retrain_filters": self.retrain.filters,
+                "retrain_num_cells": self.retrain.num_cells,
+            }
+            values = {**network, **arm.search_settings}
         return dataclasses.replace(self.search, seed=seed, **values)
 
     def retrain_config(self, seed):

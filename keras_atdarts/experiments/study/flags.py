@@ -9,7 +9,6 @@ from keras_atdarts.experiments.runs.flags import add_number_flag
 from keras_atdarts.experiments.runs.flags import positive_number
 from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
-from keras_atdarts.experiments.runs.search_config import RETRAIN_PRESETS_BY_SEARCH
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.study.arms import DRAWN
@@ -138,12 +137,13 @@ def describe(arguments):
     searching = parse_overrides(SearchConfig, "--search", arguments.search or ())
     training = parse_overrides(RetrainConfig, "--retrain", arguments.retrain or ())
     preset = arguments.search_preset or "quick"
-    same = RETRAIN_PRESETS_BY_SEARCH.get(preset, preset)
     check_search_counts(arms, arguments, searching)
+    if arguments.retrain_preset:  # Then targets of searches count its network.
+        searching = {"retrain_preset": arguments.retrain_preset, **searching}
     with located("--search"):
         search = SearchConfig.preset(preset, **searching, **shared)
     with located("--retrain"):
-        preset = arguments.retrain_preset or same
+        preset = arguments.retrain_preset or search.retrain_preset
         retrain = RetrainConfig.preset(preset, **training, **shared)
     return Description(arms, tuple(arguments.seeds or DEFAULT_SEEDS), search, retrain)
 
