@@ -21,6 +21,7 @@ from keras_atdarts.genotypes.sampling import random_genotypes
 from keras_atdarts.networks.derived import build_network
 from keras_atdarts.networks.evaluation import count_parameters
 from keras_atdarts.networks.multiply_adds import count_multiply_adds
+from keras_atdarts.operations import base
 from keras_atdarts.search.alphas import Choices
 from keras_atdarts.search.alphas import search_choices
 from keras_atdarts.search.architect import FirstOrder
@@ -270,3 +271,22 @@ def test_targets_that_no_network_meets_are_refused(small_costs):
         CostTarget(small_costs, smallest - 1)
     with pytest.raises(InputError, match="Unknown measure of costs 'seconds'"):
         operation_costs("seconds", small_costs.choices, (8, 8, 3), 7)
+
+
+def test_operations_that_cannot_be_counted_have_no_target(monkeypatch):
+    class Mixing(keras.layers.Layer):
+        def build(self, input_shape):
+            self.kernel = self.add_weight(shape=(input_shape[-1], input_shape[-1]))
+
+        def call(self, inputs):
+            return tf.einsum("bhwc,cd->bhwd", inputs, self.kernel)
+
+    monkeypatch.setitem(base._REGISTRY, "mixing", (Mixing, {}))
+    choices = search_choices(("none", "skip_connect", "mixing"))
+    with pytest.raises(InputError, match="multiply_adds of the operation 'mixing'"):
+        operation_costs("multiply_adds", choices, num_classes=7, **CIFAR)
+    costs = operation_costs("parameters", choices, num_classes=7, **CIFAR)
+    [row, *_] = costs.cells["normal"].operations
+    # The kernels in three normal cells, of 3, 6 and 12 filters.
+    assert row[2] == sum(f * f for f in (3, 6, 12))
+    assert row[:2] == [0, 0]
