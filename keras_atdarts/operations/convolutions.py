@@ -77,6 +77,8 @@ class SeparableConvolution(StagedOperation):
 
     @property
     def variables(self):
+        if not self.built:
+            return super().variables
         # In the order of those files, in which their optimizers have their state.
         kernels = [*self.first.own_kernels, *self.second.own_kernels]
         norms = [self.normalization, self.inner_normalization]
