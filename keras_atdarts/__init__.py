@@ -59,6 +59,7 @@ _HOME_OF = {
     "darts_text": "genotypes",
     "derive_genotype": "genotypes",
     "evaluation_batches": "data.batches",
+    "export_litert": "networks.litert",
     "export_saved_model": "networks.export",
     "load_dataset": "data.loading",
     "load_reference_weights": "networks.reference_weights",
