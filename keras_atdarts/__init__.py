@@ -61,6 +61,7 @@ _HOME_OF = {
     "darts_text": "genotypes",
     "derive_genotype": "genotypes",
     "evaluation_batches": "data.batches",
+    "export_litert": "networks.litert",
     "export_saved_model": "networks.export",
     "load_backbone": "networks.backbone",
     "load_dataset": "data.loading",

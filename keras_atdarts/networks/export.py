@@ -12,45 +12,18 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from keras_atdarts.data import images as image_functions
-from keras_atdarts.data.decoding import decode
 from keras_atdarts.errors import InputError
 from keras_atdarts.networks.inference import folded
 from keras_atdarts.networks.inference import in_float32
+from keras_atdarts.networks.serving import ANY_SIZE
+from keras_atdarts.networks.serving import NETWORK_SIZE
+from keras_atdarts.networks.serving import RawImageClassifier
+from keras_atdarts.networks.serving import resize_as_for_tests
 
 CLASS_NAMES = "class_names.txt"
 GENOTYPE = "genotype.json"
 LOGITS_TOLERANCE = 1e-4
 PROBABILITIES_TOLERANCE = 1e-4
-
-
-class RawImageClassifier(tf.Module):
-    """A network with what comes before and after it: raw images to probabilities.
-
-    Args:
-        network: A `keras.Model` from normalised images to logits. Its weights are
-            those of this moment.
-        dataset: Dict, from `ImageDataset.description`.
-        assets: Paths of files that the SavedModel carries.
-    """
-
-    def __init__(self, network, dataset, assets=()):
-        super().__init__()
-        self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
-        channels = dataset["image_shape"][-1]
-        infer = with_constants(network)
-
-        def serve(images):
-            resized = resize_as_for_tests(images, dataset)
-            normalized = image_functions.normalize(
-                resized, dataset["mean"], dataset["std"]
-            )
-            logits = infer(normalized)
-            return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32))}
-
-        any_size = tf.TensorSpec((None, None, None, channels), tf.uint8, "images")
-        self.serve = tf.function(serve, input_signature=[any_size])
-        self.decode = image_decoder(channels)
 
 
 def export_saved_model(network, directory, dataset, genotype, overwrite=False):
@@ -64,6 +37,10 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     `probabilities`, float32 `(batch, num_classes)`. Images of another size are
     resized as test images are: the aspect ratio is kept, the centre cropped. The
     class names, one a line, and the genotype are in its folder `assets`.
+
+    Its signature `network_size` does the same for `images`, float32 with values 0 to
+    255, that have the height and width of the network. It does not resize, so that
+    LiteRT and others can convert it.
 
     Its signature `decode` maps `content`, a string, the bytes of an image file, to
     `image`, uint8 of shape `(height, width, channels)`, as training images are
@@ -94,49 +71,13 @@ def export_saved_model(network, directory, dataset, genotype, overwrite=False):
     network = in_float32(network)  # In 16 bits, equality could not be shown.
     fast = folded(network)
     compare_logits(fast, network, dataset)
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=directory.parent, prefix=".export-")
-    except OSError as error:
-        raise InputError(
-            f"Cannot write to '{directory.parent}': {error.strerror}. Give a "
-            "directory that you may write to."
-        ) from error
-    with scratch as scratch_path:
-        written = pathlib.Path(scratch_path) / "saved_model"
-        assets = write_assets(pathlib.Path(scratch_path), dataset, genotype)
+    with scratch_directory(directory.parent) as scratch:
+        written = pathlib.Path(scratch) / "saved_model"
+        assets = write_assets(pathlib.Path(scratch), dataset, genotype)
         module = RawImageClassifier(fast, dataset, assets)
-        signatures = {"serving_default": module.serve, "decode": module.decode}
-        tf.saved_model.save(module, str(written), signatures)
+        tf.saved_model.save(module, str(written), module.signatures())
         compare(written, network, dataset)
-        put_in_place(written, directory, pathlib.Path(scratch_path) / "replaced")
-
-
-def image_decoder(channels):
-    """Returns the function from the bytes of an image file to its pixels."""
-
-    def image_of(content):
-        return {"image": decode(content, (None, None, channels))}
-
-    spec = tf.TensorSpec((), tf.string, "content")
-    return tf.function(image_of, input_signature=[spec])
-
-
-def with_constants(network):
-    """Returns the function from images to logits, without variables.
-
-    TensorFlow prepares constants for its kernels once, not in every call.
-    """
-    trained, others = (
-        [variable.numpy() for variable in variables]
-        for variables in (network.trainable_variables, network.non_trainable_variables)
-    )
-
-    def infer(images):
-        logits, _ = network.stateless_call(trained, others, images, training=False)
-        return logits
-
-    return infer
+        put_in_place(written, directory, pathlib.Path(scratch) / "replaced")
 
 
 def check_destination(directory, overwrite):
@@ -156,6 +97,22 @@ def check_destination(directory, overwrite):
         )
 
 
+def scratch_directory(parent):
+    """Returns a temporary directory in `parent`, to be used with `with`.
+
+    Raises:
+        InputError: `parent` cannot be made, or nothing be written to it.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=parent, prefix=".export-")
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to '{parent}': {error.strerror}. Give a directory that you "
+            "may write to."
+        ) from error
+
+
 def write_assets(directory, dataset, genotype):
     """Writes the files that the SavedModel carries; returns their paths."""
     class_names = directory / CLASS_NAMES
@@ -166,9 +123,9 @@ def write_assets(directory, dataset, genotype):
 
 def compare_logits(fast, network, dataset):
     """Raises `RuntimeError` where a folded network differs from its network."""
-    raw = sample_images(dataset["image_shape"])
+    pixels = sample_images(dataset["image_shape"])
     expected, received = (
-        predict_logits(model, raw, dataset) for model in (network, fast)
+        pixel_logits(model, pixels, dataset) for model in (network, fast)
     )
     difference = np.max(np.abs(received - expected))
     allowed = LOGITS_TOLERANCE * np.max(np.abs(expected))
@@ -187,18 +144,28 @@ def compare(saved_model, network, dataset):
     resizing is part of the comparison.
     """
     height, width, channels = dataset["image_shape"]
-    classify = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    signatures = tf.saved_model.load(str(saved_model)).signatures
     for size in ((height, width), (height + 3, 2 * width)):
         raw = sample_images((*size, channels))
-        expected = softmax(predict_logits(network, raw, dataset))
-        received = classify(images=tf.constant(raw))["probabilities"].numpy()
-        if not np.allclose(received, expected, atol=PROBABILITIES_TOLERANCE):
-            difference = np.max(np.abs(received - expected))
-            raise RuntimeError(
-                "The SavedModel does not compute what the network does: expected "
-                f"probabilities within {PROBABILITIES_TOLERANCE}; received a "
-                f"difference of {difference}. Nothing was written."
-            )
+        resized = np.asarray(resize_as_for_tests(raw, dataset))
+        expected = softmax(pixel_logits(network, resized, dataset))
+        for name, images in (
+            (ANY_SIZE, raw),
+            (NETWORK_SIZE, resized.astype("float32")),
+        ):
+            received = signatures[name](images=tf.constant(images))["probabilities"]
+            check_probabilities(f"signature '{name}'", received.numpy(), expected)
+
+
+def check_probabilities(where, received, expected):
+    """Raises `RuntimeError` where probabilities are not those of the network."""
+    difference = np.max(np.abs(received - expected))
+    if not difference <= PROBABILITIES_TOLERANCE:  # It may be nan.
+        raise RuntimeError(
+            f"The {where} does not compute what the network does: expected "
+            f"probabilities within {PROBABILITIES_TOLERANCE}; received a difference "
+            f"of {difference}. Nothing was written."
+        )
 
 
 def sample_images(shape, count=4):
@@ -211,20 +178,12 @@ def sample_images(shape, count=4):
     return np.concatenate([noise, smooth])
 
 
-def resize_as_for_tests(images, dataset):
-    """Returns uint8 images in the size of the network, resized as test images are."""
-    return image_functions.resize(
-        images, dataset["image_shape"][:2], dataset.get("central_fraction", 1.0)
-    )
+def pixel_logits(network, pixels, dataset):
+    """Returns the network's logits for uint8 images of its size.
 
-
-def predict_logits(network, raw_images, dataset):
-    """Returns the network's logits for uint8 images, without the SavedModel.
-
-    Normalised in NumPy: a second opinion on what the SavedModel does.
+    Normalised in NumPy: a second opinion on what is exported.
     """
-    resized = resize_as_for_tests(raw_images, dataset)
-    normalised = np.asarray(resized, "float32") / 255.0
+    normalised = np.asarray(pixels, "float32") / 255.0
     normalised = (normalised - np.array(dataset["mean"])) / np.array(dataset["std"])
     return np.asarray(network.predict_on_batch(normalised.astype("float32")))
 

@@ -142,6 +142,28 @@ def test_export_writes_the_network_of_the_run(trained, tmp_path, images):
     assert run("export.py", *words, "--overwrite") == 0
 
 
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_export_writes_a_litert_file_and_says_what_it_is_worth(
+    trained, tmp_path, images, precision, capsys
+):
+    output = tmp_path / "phones" / "a.tflite"
+    words = ["--workdir", trained.path, "--output", output, "--format", "litert"]
+    words += ["--precision", precision] if precision else []
+    assert run("export.py", *words) == 0
+    facts = json.loads((tmp_path / "phones" / "a.tflite.json").read_text())
+    assert facts["precision"] == (precision or "float32")
+    assert facts["num_images"] == 3
+    printed = capsys.readouterr().out
+    assert f"the same class for {facts['agreement']:.2%}" in printed
+    assert f"accuracy {facts['accuracy']:.2%}" in printed
+    assert run("evaluate.py", "--workdir", trained.path) == 0
+    evaluation = trained.read_json(workdir.EVALUATION)
+    assert facts["network_accuracy"] == pytest.approx(evaluation["accuracy"])
+    assert run("export.py", *words) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert run("export.py", *words, "--overwrite") == 0
+
+
 @pytest.mark.parametrize("script", ["evaluate.py", "export.py"])
 def test_missing_run_is_one_line_and_code_2(script, tmp_path, capsys):
     words = ["--workdir", tmp_path / "absent"]

@@ -3,10 +3,15 @@ import pathlib
 import subprocess
 import sys
 
+import exported
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from exported import DATASET
+from exported import GENOTYPE
+from exported import expected_probabilities
+from exported import raw_images
 from sample_data import with_orientation
 from tensorflow.python.eager import context
 
@@ -16,18 +21,9 @@ from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.layers.batch_normalization import BatchNormalization
 from keras_atdarts.networks import export
 from keras_atdarts.networks.derived import build_network
-from keras_atdarts.networks.export import RawImageClassifier
 from keras_atdarts.networks.export import export_saved_model
 from keras_atdarts.networks.inference import in_float32
-
-DATASET = {
-    "image_shape": [12, 10, 3],
-    "central_fraction": 1.0,
-    "class_names": ["bag", "T-shirt/top", "Stiefel für Kinder"],
-    "mean": [0.5, 0.4, 0.3],
-    "std": [0.2, 0.3, 0.1],
-}
-GENOTYPE = Genotype.load("DARTS_V2")
+from keras_atdarts.networks.serving import RawImageClassifier
 
 # Refuses to import this project, then classifies like any other program would.
 STRANGER = """
@@ -59,15 +55,7 @@ print(json.dumps(output["probabilities"].numpy().tolist()))
 
 @pytest.fixture(scope="module")
 def network():
-    """A derived network with drop path, after a step so that no statistic is 0."""
-    keras.utils.set_random_seed(0)
-    network = build_network(
-        GENOTYPE, (12, 10, 3), 3, filters=4, num_cells=3, drop_path=True
-    )
-    network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    images = keras.random.normal((8, 12, 10, 3), seed=1)
-    network.fit(images, np.arange(8) % 3, verbose=0)
-    return network
+    return exported.shared_network()
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +73,6 @@ def graph_optimizer():
     yield
     was_off = before.get("disable_meta_optimizer", False)
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": was_off})
-
-
-def raw_images(*shape):
-    return np.random.default_rng(5).integers(0, 256, shape, np.uint8)
-
-
-def expected_probabilities(network, images):
-    normalised = (images / 255 - DATASET["mean"]) / DATASET["std"]
-    return keras.ops.softmax(network(normalised.astype("float32"), training=False))
 
 
 def classify(saved_model, images):

@@ -17,6 +17,7 @@ SEARCH = ("search.py", "--workdir", "{run}")
 RANDOM = (*SEARCH, "--strategy", "random")
 CHOOSE = ("choose.py", "--workdir", "{run}")
 RETRAIN = ("retrain.py", "--workdir", "{run}", "--genotype")
+INT8 = ("--precision", "int8")
 ON_IMAGES = ("--dataset", "{images}", *scripts.SMALL)
 
 
@@ -296,6 +297,18 @@ BAD = {
     "run without network": (
         ["export.py", "--workdir", "{full}", "--output", "{run}"],
         ["{full}", "config.json"],
+    ),
+    "format": (
+        ["export.py", "--workdir", "{full}", "--output", "{run}", "--format", "onnx"],
+        ["--format", "'onnx'", "saved_model", "litert"],
+    ),
+    "precision of a SavedModel": (
+        ["export.py", "--workdir", "{full}", "--output", "{run}", *INT8],
+        ["--precision int8 only counts with --format litert", "saved_model"],
+    ),
+    "unknown precision": (
+        ["export.py", "--workdir", "{full}", "--output", "{run}", "--precision", "4"],
+        ["--precision", "'4'", "float16"],
     ),
     "nothing to choose": (["choose.py", "DARTS_V1", "DARTS_V2"], ["--workdir"]),
     "one genotype to choose": (

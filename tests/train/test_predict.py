@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sample_data import with_orientation
 
-from keras_atdarts.networks.export import image_decoder
+from keras_atdarts.networks.serving import image_decoder
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "train" / "predict.py"
 CLASS_NAMES = ("dark", "medium", "bright")
