@@ -10,10 +10,12 @@ Integer-Arithmetic-Only Inference", https://arxiv.org/abs/1712.05877, for int8.
 import contextlib
 import os
 import pathlib
+import re
 import warnings
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
 
 from keras_atdarts.atomic import write_json
 from keras_atdarts.errors import InputError
@@ -64,8 +66,8 @@ def export_litert(network, path, dataset, precision="float32", overwrite=False):
         network's.
 
     Raises:
-        InputError: where the precision is unknown, or the file exists or cannot be
-            written.
+        InputError: where the precision is unknown, the file exists or cannot be
+            written, or LiteRT lacks an operation of the network.
         RuntimeError: where a file in float32 gives other probabilities.
 
     Example:
@@ -144,8 +146,19 @@ def convert(network, dataset, precision):
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: calibration_images(dataset)
         converter.inference_input_type = tf.uint8
-    with without_warning():
-        return converter.convert()
+    try:
+        with without_warning():
+            return converter.convert()
+    except ConverterError as error:
+        found = re.search(r"(?:Custom|TF Select) ops: (.*)", str(error))
+        reason = (
+            f"knows no {found[1]}" if found else f"says: {str(error).splitlines()[0]}"
+        )
+        raise InputError(
+            f"LiteRT cannot hold this network: it {reason}. Expected operations of "
+            "https://ai.google.dev/edge/litert/conversion/tensorflow/ops_compatibility "
+            "alone. Compute the network's operations by these, or export a SavedModel."
+        ) from error
 
 
 def calibration_images(dataset):

@@ -2,6 +2,7 @@ import json
 
 import explained
 import exported
+import keras
 import numpy as np
 import pytest
 import sample_data
@@ -161,6 +162,20 @@ def test_existing_file_is_replaced_only_when_asked(dataset, tmp_path):
     export_litert(exported.shared_network(), path, dataset, overwrite=True)
     assert classify(path, dataset.arrays("test")[0][:1]).shape == (1, 3)
     assert {each.name for each in tmp_path.iterdir()} == {"a.tflite", "a.tflite.json"}
+
+
+def test_an_operation_that_litert_lacks_is_named(dataset, tmp_path):
+    @keras.saving.register_keras_serializable("tests")
+    class InverseErrorFunction(keras.layers.Layer):
+        def call(self, inputs):
+            return tf.math.erfinv(inputs)
+
+    inputs = keras.Input(IMAGE_SHAPE)
+    pooled = keras.layers.GlobalAveragePooling2D()(InverseErrorFunction()(inputs))
+    network = keras.Model(inputs, keras.layers.Dense(3)(pooled))
+    with pytest.raises(InputError, match="knows no Erfinv. .* or export a SavedModel"):
+        export_litert(network, tmp_path / "a.tflite", dataset)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
