@@ -201,11 +201,12 @@ def plot_network(network, path):
 
 
 def _plot_model(network, path, drawing):
+    # What keras.utils.plot_model does, which fails for SVG where IPython is installed.
+    graph = keras.utils.model_to_dot(network, **drawing)
     try:
-        keras.utils.plot_model(network, path, **drawing)
+        graph.write(path, format=path.suffix[1:])
     except AssertionError:
         # Graphviz fails on the right-angled lines of some networks.
-        graph = keras.utils.model_to_dot(network, **drawing)
         graph.set("splines", "true")
         graph.write(path, format=path.suffix[1:])
 
