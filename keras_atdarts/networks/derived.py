@@ -155,8 +155,7 @@ class DerivedNetwork(keras.Model):
         super().compile(*args, jit_compile=False, **kwargs)
         self.gradient_accumulation = gradient_accumulation
         self.calls = SharedCalls(recompute, jit_compile)
-        if jit_compile:
-            compile_updates(self.optimizer)
+        compile_updates(jit_compile, self.optimizer)
         for layer in self.layers:
             if isinstance(layer, DerivedCell):
                 layer.share(self.calls)

@@ -118,8 +118,7 @@ class BilevelModel(keras.Model):
                 "finite_difference, or leave out --jit."
             )
         self.calls = SharedCalls(recompute, jit_compile)
-        if jit_compile:
-            compile_updates(self.optimizer, self.alpha_optimizer)
+        compile_updates(jit_compile, self.optimizer, self.alpha_optimizer)
         self._traced = {}
         self.gradient_accumulation = gradient_accumulation
         self.perturbation = perturbation

@@ -87,9 +87,9 @@ class Passes:
     def __init__(self, function, groups, kept_types, compiler):
         self._groups = groups
         self._compiler = compiler
-        with tf.Graph().as_default() as graph:
+        with tf.Graph().as_default() as graph, traced_for_xla():
             self._trace(function)
-        self._nodes = {node.name: node for node in graph.as_graph_def().node}
+        self._definition = graph.as_graph_def()
         gradients = [each for each in self._gradients if each is not None]
         self._kept = cut(gradients, self._upstream, kept_types)
         self._forward = self._compiled(
@@ -104,8 +104,7 @@ class Passes:
             for each in group
         ]
         weights, state, tensors = self._split(self._arguments)
-        with traced_for_xla():
-            result, moved = function(weights, state, tensors)
+        result, moved = function(weights, state, tensors)
         self._result = tf.identity(result)
         self._moved = [tf.identity(each) for each in moved]
         # It stands for what backward passes are given.
@@ -125,7 +124,7 @@ class Passes:
 
     def _compiled(self, feeds, fetches):
         """Returns the part of the graph between tensors as a function of lists."""
-        part = part_between(self._nodes, feeds, fetches)
+        part = part_between(self._definition, feeds, fetches)
         names = [each.name for each in fetches]
 
         def call(*tensors):
@@ -168,14 +167,16 @@ class Passes:
         return self._compiled(feeds, fetches), [x is not None for x in gradients]
 
 
-def part_between(nodes, feeds, fetches):
+def part_between(definition, feeds, fetches):
     """Returns the `GraphDef` of what is computed of some tensors to get others.
 
     Args:
-        nodes: Dict of the `NodeDef` of a graph by name.
+        definition: `GraphDef` of the whole graph.
         feeds, fetches: Lists of tensors of the graph.
     """
-    part = tf.compat.v1.GraphDef()
+    nodes = {node.name: node for node in definition.node}
+    # The functions that operations call.
+    part = tf.compat.v1.GraphDef(library=definition.library)
     for tensor in feeds:  # What gives is replaced; XLA knows no placeholders.
         node = part.node.add(name=tensor.op.name, op="Const")
         node.attr["dtype"].type = tensor.dtype.as_datatype_enum

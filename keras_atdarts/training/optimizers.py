@@ -113,11 +113,11 @@ class Optimizer(keras.optimizers.Optimizer):
         }
 
 
-def compile_updates(*optimizers):
-    """Lets XLA compile the updates of optimizers of this module; others stay."""
+def compile_updates(jit_compile, *optimizers):
+    """Sets whether XLA compiles the updates of optimizers of this module."""
     for optimizer in optimizers:
         if isinstance(optimizer, Optimizer):
-            optimizer.jit_compile = True
+            optimizer.jit_compile = jit_compile
 
 
 @keras.saving.register_keras_serializable(package="keras_atdarts")

@@ -193,8 +193,6 @@ def recomputed(stateless, variables, *tensors):
     once a step, and the second computation draws the random numbers of the first.
     It also works where a `keras.StatelessScope` stands in for the layers' weights,
     and it can be differentiated twice.
-
-    XLA would join both computations to one and keep the activations.
     """
     weights, state = variables.values()
 

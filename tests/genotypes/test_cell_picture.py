@@ -6,6 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from sample_genotypes import ATTENTION_CELL
 
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.cell_picture import ATTENTION
@@ -22,15 +23,6 @@ from keras_atdarts.operations import search_spaces
 SVG = "{http://www.w3.org/2000/svg}"
 # Of the fonts named in the picture none has wider characters, in parts of their size.
 MONOSPACE = 0.605
-ATTENTION_CELL = CellGenotype(
-    nodes=[
-        [("channel_attention", 0), ("sep_conv_3x3", 1)],
-        [("sep_conv_5x5+channel_attention", 0), ("skip_connect", 2)],
-        [("avg_pool_3x3", 0), ("avg_pool_3x3", 0)],
-        [("channel_attention", 2), ("spatial_attention", 1), ("skip_connect", 3)],
-    ],
-    concat=[4, 5],
-)
 CHAIN = CellGenotype(
     [[("dil_conv_5x5+spatial_attention", i + 1), ("none", 0)] for i in range(7)],
     concat=[2, 8],

@@ -5,13 +5,13 @@ import shutil
 
 import pydot
 import pytest
+from sample_genotypes import ATTENTION_CELL
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes import drawing as plots
 from keras_atdarts.genotypes.cell_picture import ATTENTION
 from keras_atdarts.genotypes.cell_picture import cell_svg
 from keras_atdarts.genotypes.drawing import plot_genotype
-from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.genotypes.genotype import published_genotypes
 from keras_atdarts.genotypes.graphviz import cell_graph
@@ -22,19 +22,6 @@ needs_dot = pytest.mark.skipif(
 )
 
 SIGNATURES = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg ", "pdf": b"%PDF-"}
-
-
-def attention_cell():
-    """A cell with attention, a doubled edge and a node that is not put out."""
-    return CellGenotype(
-        nodes=[
-            [("channel_attention", 0), ("sep_conv_3x3", 1)],
-            [("sep_conv_5x5+channel_attention", 0), ("skip_connect", 2)],
-            [("avg_pool_3x3", 0), ("avg_pool_3x3", 0)],
-            [("channel_attention", 2), ("spatial_attention", 1), ("skip_connect", 3)],
-        ],
-        concat=[4, 5],
-    )
 
 
 def edges_in_text(graph):
@@ -60,7 +47,7 @@ def expected_edges(cell):
 
 
 def cells():
-    yield pytest.param(attention_cell(), id="attention")
+    yield pytest.param(ATTENTION_CELL, id="attention")
     for name in published_genotypes():
         for cell_type, cell in Genotype.published(name).cells():
             yield pytest.param(cell, id=f"{name}-{cell_type}")
@@ -72,7 +59,7 @@ def test_text_has_exactly_the_edges_of_the_cell(cell):
 
 
 def test_every_node_is_drawn_once_and_coloured_by_its_role():
-    graph = cell_graph(attention_cell(), "a title", ATTENTION)
+    graph = cell_graph(ATTENTION_CELL, "a title", ATTENTION)
     nodes = [(node.get_name().strip('"'), node) for node in graph.get_nodes()]
     drawn = [(name, node.get("fillcolor")) for name, node in nodes if name != "node"]
     names, colours = zip(*drawn, strict=True)
@@ -86,7 +73,7 @@ def test_every_node_is_drawn_once_and_coloured_by_its_role():
 
 
 def test_highlighted_operations_and_only_these_stand_out():
-    graph = cell_graph(attention_cell(), "cell", ATTENTION)
+    graph = cell_graph(ATTENTION_CELL, "cell", ATTENTION)
     styles = collections.defaultdict(set)
     for edge in graph.get_edges():
         if edge.get("label"):

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from layer_checks import random_images
 from numbers_checks import needs_library
+from sample_genotypes import TINY
 
 from keras_atdarts.errors import InputError
-from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.backbone import load_backbone
 from keras_atdarts.networks.backbone import without_top
@@ -25,22 +25,6 @@ from keras_atdarts.training.callbacks import drop_path_layers
 
 SHIPPED = pathlib.Path(__file__).parents[2] / "saved_models/fashion_mnist"
 SHAPE = (8, 10, 3)
-TINY = Genotype(
-    normal=CellGenotype(
-        [
-            [("sep_conv_3x3", 0), ("channel_attention", 1)],
-            [("spatial_attention", 1), ("skip_connect", 2)],
-        ],
-        concat=[2, 3],
-    ),
-    reduction=CellGenotype(
-        [
-            [("max_pool_3x3", 0), ("dil_conv_3x3", 1)],
-            [("skip_connect", 1), ("avg_pool_3x3", 2)],
-        ],
-        concat=[2, 3],
-    ),
-)
 CHANNELS = 2 * 4 * 4  # Nodes, and filters that were doubled twice.
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 

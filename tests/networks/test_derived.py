@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from layer_checks import check_layer
 from layer_checks import random_images
+from sample_genotypes import TINY
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.genotype import CellGenotype
@@ -109,24 +110,6 @@ def test_the_multiply_adds_of_the_darts_paper():
         Genotype.published("DARTS_V2"), (224, 224, 3), 1000, 50, 14, stem="imagenet"
     )
     assert count_multiply_adds(network, (224, 224, 3)) == pytest.approx(574e6, rel=0.01)
-
-
-TINY = Genotype(
-    normal=CellGenotype(
-        [
-            [("sep_conv_3x3", 0), ("channel_attention", 1)],
-            [("spatial_attention", 1), ("skip_connect", 2)],
-        ],
-        concat=[2, 3],
-    ),
-    reduction=CellGenotype(
-        [
-            [("max_pool_3x3", 0), ("dil_conv_3x3", 1)],
-            [("skip_connect", 1), ("avg_pool_3x3", 2)],
-        ],
-        concat=[2, 3],
-    ),
-)
 
 
 @pytest.mark.parametrize("auxiliary", [False, True])

@@ -94,6 +94,21 @@ def test_a_second_derivative_is_refused():
         differentiate(slope, *arguments())
 
 
+def test_functions_that_are_called_within_come_along():
+    @tf.function(autograph=False)
+    def squared(x):
+        return tf.cond(tf.reduce_sum(x) > 0, lambda: x**2, lambda: -(x**2))
+
+    def outer(weights, state, tensors):
+        result, moved = function(weights, state, tensors)
+        return squared(result), moved
+
+    found = differentiate(Compiled(outer, Compiler()), *arguments())
+    expected = differentiate(outer, *arguments())
+    for one, other in zip(*map(tf.nest.flatten, (found, expected)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_batches_of_any_size():
     call = Compiled(function, Compiler())
     weights, state, [x] = arguments()

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras_atdarts.data.cache import cache_folder
 from keras_atdarts.kernels.machine import use_all_cores
 
-# On GPUs, XLA would try dozens of programs for each product, for 10 to 50 seconds.
+# On GPUs, XLA would look among Triton's programs for the fastest for each product: a
+# good part of its compilation, see "On a GPU" in docs/performance.md.
 XLA_FLAGS = "--xla_gpu_enable_triton_gemm=false"
 
 
@@ -28,7 +29,9 @@ def prepare_runtime(tf32=False, jit_cache=False):
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     # XLA reads it when it first compiles; what the user has set counts.
-    os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
+    given = os.environ.get("XLA_FLAGS", "")
+    if XLA_FLAGS not in given:
+        os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {given}".strip()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     if jit_cache:
