@@ -40,6 +40,18 @@ class CellAlphas(NamedTuple):
         return {kind: x for kind, x in self._asdict().items() if x is not None}
 
 
+def edge_text(edge):
+    """Returns an edge `(node, source)` as a key of JSON, e.g. `"0<-1"`."""
+    node, source = edge
+    return f"{node}<-{source}"
+
+
+def edge_of_text(text):
+    """Returns the edge that `edge_text` made text of."""
+    node, source = map(int, text.split("<-"))
+    return node, source
+
+
 def alphas_to_dict(alphas):
     """Returns labelled alphas ready for JSON: an edge is text, `"0<-1"`.
 
@@ -49,12 +61,12 @@ def alphas_to_dict(alphas):
 
     def text(edges):
         return {
-            f"{node}<-{source}": (
+            edge_text(edge): (
                 {name: float(alpha) for name, alpha in value.items()}
                 if isinstance(value, dict)
                 else float(value)
             )
-            for (node, source), value in edges.items()
+            for edge, value in edges.items()
         }
 
     return {cell: each.map(text).present() for cell, each in alphas.items()}
@@ -67,7 +79,7 @@ def alphas_from_dict(alphas):
     """
 
     def edges(texts):
-        return {tuple(map(int, edge.split("<-"))): texts[edge] for edge in texts}
+        return {edge_of_text(edge): value for edge, value in texts.items()}
 
     if "operations" not in alphas["normal"]:
         alphas = {cell: _of_version_0_3(alphas, cell) for cell in CELL_TYPES}

@@ -125,7 +125,7 @@ def _candidates(of_cell, sampler):
         with located(f"node {node}"):
             beta = _beta(of_cell.edges, node, source)
             with located(f"source {source}"):
-                _check_finite(alphas)
+                check_finite(alphas)
         # In the softmax of betas, all of a node have one denominator.
         weights = log_weights(alphas, sampler) if alphas else {}
         found += [
@@ -162,7 +162,7 @@ def _beta(betas, node, source):
     with located(f"beta of source {source}"):
         if (node, source) not in betas:
             raise InputError("is missing; give each edge one.")
-        _check_finite({"beta": betas[node, source]})
+        check_finite({"beta": betas[node, source]})
     return float(betas[node, source])
 
 
@@ -171,12 +171,13 @@ def _attended(edge, attention, node):
         alphas = attention.get((node, edge.source))
         if not alphas:
             raise InputError("is missing; give each edge alphas of its attention.")
-        _check_finite(alphas)
+        check_finite(alphas)
     chosen = min(alphas, key=lambda name: (-alphas[name], name != IDENTITY, name))
     return edge._replace(operation=attended_name(edge.operation, chosen))
 
 
-def _check_finite(alphas):
+def check_finite(alphas):
+    """Raises `InputError` where an alpha, by its name, is not a finite number."""
     for name, alpha in alphas.items():
         if not math.isfinite(alpha):
             raise InputError(

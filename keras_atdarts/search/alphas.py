@@ -5,6 +5,8 @@ Reference:
     section 2.2
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,6 +17,9 @@ from keras_atdarts.genotypes.alphas import CellAlphas
 from keras_atdarts.genotypes.names import IDENTITY
 from keras_atdarts.operations import place_attention
 from keras_atdarts.operations import resolve_operations
+from keras_atdarts.search.kept_operations import is_kept
+from keras_atdarts.search.kept_operations import weights_of_kept
+from keras_atdarts.search.kept_operations import without_dropped
 from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.mixing_weights import edge_weights
 from keras_atdarts.search.samplers import Softmax
@@ -49,6 +54,8 @@ class Choices:
         names: Tuple of strings, the columns.
         values: Tensor `(num_edges, len(names))`, edges as in `cell_edges`.
         sampler: Optional `Sampler`, by which they become weights; by default softmax.
+        kept: Optional boolean array like `values`: which choices are left on an edge.
+            The alphas of others are -1e9, and their weights 0.
 
     Example:
 
@@ -57,10 +64,11 @@ class Choices:
     >>> operations.weights["skip_connect"]  # Its weights, (num_edges,)
     """
 
-    def __init__(self, names, values, sampler=None):
+    def __init__(self, names, values, sampler=None, kept=None):
         self.names = names
-        self.values = tf.convert_to_tensor(values)
+        self.values = without_dropped(tf.convert_to_tensor(values), kept)
         self.sampler = sampler or Softmax()
+        self.kept = kept
 
     def __getitem__(self, name):
         if name not in self.names:
@@ -73,7 +81,8 @@ class Choices:
     @property
     def weights(self):
         """The weights of the choices where nothing is drawn, as `Choices`."""
-        return Choices(self.names, self.sampler.mean(self.values), self.sampler)
+        weights = weights_of_kept(self.sampler.mean, self.values, self.kept)
+        return Choices(self.names, weights, self.sampler)
 
 
 class MixingWeights:
@@ -98,18 +107,26 @@ class SupernetAlphas:
         num_nodes: Integer.
         sampler: `Sampler`.
         add_weight: Function that makes a variable, as that of `keras.layers.Layer`.
+        kept: Optional dict, what `kept_rows` returns. What was dropped keeps a column,
+            whose alphas are never read.
 
     Attributes:
         variables: List of all variables, those of one kind before the next.
     """
 
-    def __init__(self, choices, num_nodes, sampler, add_weight):
+    def __init__(self, choices, num_nodes, sampler, add_weight, kept=None):
         self.choices = choices
         self.num_nodes = num_nodes
         self.sampler = sampler
         self.edges = cell_edges(num_nodes)
         self._places = [
             (kind, cell_type) for kind in choices.present() for cell_type in CELL_TYPES
+        ]
+        self._kept = [
+            is_kept(kept[cell_type], choices.operations)
+            if kept is not None and kind == "operations"
+            else None
+            for kind, cell_type in self._places
         ]
         self.variables = [
             add_weight(
@@ -130,18 +147,19 @@ class SupernetAlphas:
         """
         values = [tf.convert_to_tensor(x) for x in values or self.variables]
         return [
-            self._weights(kind, x, draw and fold_in(draw, index))
-            for index, ((kind, _), x) in enumerate(
-                zip(self._places, values, strict=True)
+            self._weights(kind, x, kept, draw and fold_in(draw, index))
+            for index, ((kind, _), x, kept) in enumerate(
+                zip(self._places, values, self._kept, strict=True)
             )
         ]
 
-    def _weights(self, kind, alphas, draw):
+    def _weights(self, kind, alphas, kept, draw):
         if kind == "edges":
             return edge_weights(alphas, self.num_nodes)
-        if draw is None:
-            return self.sampler.mean(alphas)
-        return self.sampler.sample(alphas, draw)
+        function = self.sampler.mean
+        if draw is not None:
+            function = functools.partial(self.sampler.sample, draw=draw)
+        return weights_of_kept(function, alphas, kept)
 
     def perturbed(self, weights, perturbation, draw):
         """Returns mixing weights, those of the edges aside, after a perturbation.
@@ -166,8 +184,8 @@ class SupernetAlphas:
     def named(self):
         """Returns `{cell type: CellAlphas of Choices}`, as regularizers take them."""
         return self._map(
-            lambda kind, variable: Choices(
-                getattr(self.choices, kind), variable, self.sampler
+            lambda kind, variable, kept: Choices(
+                getattr(self.choices, kind), variable, self.sampler, kept
             )
         )
 
@@ -175,17 +193,22 @@ class SupernetAlphas:
         """Returns `{cell type: CellAlphas of dictionaries}`, see `CellAlphas`."""
         return self._map(self._labels)
 
-    def _labels(self, kind, variable):
+    def _labels(self, kind, variable, kept):
         names, values = getattr(self.choices, kind), np.asarray(variable).tolist()
         if kind == "edges":  # One number for each.
             rows = [value for [value] in values]
         else:
             rows = [dict(zip(names, row, strict=True)) for row in values]
+        if kept is not None:
+            rows = [
+                {name: row[name] for name in np.compress(left, names).tolist()}
+                for row, left in zip(rows, kept, strict=True)
+            ]
         return dict(zip(self.edges, rows, strict=True))
 
     def _map(self, function):
-        pairs = zip(self._places, self.variables, strict=True)
-        return self._by_cell([function(kind, x) for (kind, _), x in pairs])
+        parts = zip(self._places, self.variables, self._kept, strict=True)
+        return self._by_cell([function(kind, x, kept) for (kind, _), x, kept in parts])
 
     def _by_cell(self, values):
         found = {cell_type: {} for cell_type in CELL_TYPES}

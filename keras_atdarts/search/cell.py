@@ -40,6 +40,8 @@ class SearchCell(keras.layers.Layer):
             or none can follow the mixture on every edge. Empty for no choice.
         partial_channels: Integer, 1, or K to mix only the first of K parts of the
             channels, as in PC-DARTS. The rest goes past the operations.
+        kept: Optional tuple of a tuple of names for each edge, edges as in
+            `cell_edges`: the operations that are left on it, see `kept_rows`.
 
     Call arguments:
         inputs: Outputs of cells k-2 and k-1, `(batch, height, width, channels)`.
@@ -74,6 +76,7 @@ class SearchCell(keras.layers.Layer):
         after_reduction=False,
         attention=(),
         partial_channels=1,
+        kept=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,6 +86,7 @@ class SearchCell(keras.layers.Layer):
         self.mixed_filters = filters // partial_channels
         self.operations = tuple(operations)
         self.attention = tuple(attention)
+        self.kept = kept and tuple(map(tuple, kept))
         self.num_nodes = num_nodes
         self.reduction = reduction
         self.after_reduction = after_reduction
@@ -106,11 +110,13 @@ class SearchCell(keras.layers.Layer):
         ]
 
     def _mixed_operation(self, source):
+        rows = zip(cell_edges(self.num_nodes), self.kept or (), strict=False)
         return MixedOperation(
             self.operations,
             self.mixed_filters,
             strides=2 if self.reduction and source < NUM_INPUTS else 1,
             num_edges=len(self._targets(source)),
+            kept=tuple(names for (_, start), names in rows if start == source) or None,
             name=f"mixed_operation_{source}",
             dtype=self.dtype_policy,
         )
@@ -147,7 +153,7 @@ class SearchCell(keras.layers.Layer):
         """
         shapes = tuple(tuple(x.shape) for x in states)
         parts = self.filters, self.operations, self.num_nodes, self.attention
-        parts = (*parts, self.partial_channels)
+        parts = (*parts, self.partial_channels, self.kept)
         return self.reduction, self.compute_dtype, shapes, *parts
 
     def call(self, inputs, weights, training=None, kernels_learn=1.0):
@@ -228,4 +234,5 @@ class SearchCell(keras.layers.Layer):
             "after_reduction": self.after_reduction,
             "attention": self.attention,
             "partial_channels": self.partial_channels,
+            "kept": self.kept,
         }

@@ -6,9 +6,11 @@ Reference:
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.kernels import Source
+from keras_atdarts.kernels.constants import constant
 from keras_atdarts.operations import build_operation
 
 
@@ -21,24 +23,41 @@ class Mixture(keras.layers.Layer):
         strides: Integer, 1, or 2 to halve height and width.
         num_edges: Integer, how many edges leave the node.
         search: Boolean, whether batch norms stand behind the candidates.
+        kept: Optional tuple of a tuple of names for each edge: the candidates that
+            are left on it.
+
+    Attributes:
+        candidates: List of layers, in the order of their names. Each is built for the
+            edges that it is left on; what is left on none is not built.
+        columns: Tuple of the place of each candidate's name in `names`.
+        edges: Tuple of the edges of each candidate, a tuple of integers.
     """
 
-    def __init__(self, names, filters, strides, num_edges, search, **kwargs):
+    def __init__(self, names, filters, strides, num_edges, search, kept=None, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides
         self.num_edges = num_edges
+        self.kept = kept and tuple(map(tuple, kept))
+        kept = self.kept or (tuple(names),) * num_edges
+        found = [
+            (column, name, tuple(edge for edge in range(num_edges) if name in kept[edge]))
+            for column, name in enumerate(names)
+        ]
+        built = [each for each in found if each[-1]]
+        self.columns = tuple(column for column, _, _ in built)
+        self.edges = tuple(edges for _, _, edges in built)
         self.candidates = [
             build_operation(
                 name,
                 filters,
                 strides,
-                num_edges=num_edges,
+                num_edges=len(edges),
                 search=search,
                 name=name,
                 dtype=self.dtype_policy,
             )
-            for name in names
+            for _, name, edges in built
         ]
 
     def build(self, input_shape):
@@ -75,10 +94,13 @@ class MixedOperation(Mixture):
         filters: Integer, the channels of input and output.
         strides: Integer, 1, or 2 to halve height and width.
         num_edges: Integer, how many edges leave the node.
+        kept: Optional tuple of a tuple of names for each edge, of which one is not
+            `none`: the operations that are left on it, where others were dropped.
 
     Call arguments:
         inputs: Tensor `(batch, height, width, filters)`.
-        weights: Tensor `(num_edges, num_operations)`, of a sampler.
+        weights: Tensor `(num_edges, num_operations)`, of a sampler. Those of what was
+            dropped are not read.
         training: Boolean, as for batch norm.
 
     Input shape:
@@ -98,8 +120,12 @@ class MixedOperation(Mixture):
         Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, equation 2.
     """
 
-    def __init__(self, operations, filters, strides=1, num_edges=1, **kwargs):
-        super().__init__(operations, filters, strides, num_edges, search=True, **kwargs)
+    def __init__(
+        self, operations, filters, strides=1, num_edges=1, kept=None, **kwargs
+    ):
+        super().__init__(
+            operations, filters, strides, num_edges, search=True, kept=kept, **kwargs
+        )
         self.operations = tuple(operations)
 
     def terms(self, source, weights):
@@ -113,13 +139,27 @@ class MixedOperation(Mixture):
             List of `num_edges` lists of terms, see `kernels.Reference`. Their sum,
             which is left to the node, is the mixture on the edge.
         """
-        columns = tf.unstack(weights, axis=1)
-        terms = [
-            candidate.terms(source, of_candidate)
-            for candidate, of_candidate in zip(self.candidates, columns, strict=True)
-            if not candidate.is_zero  # Others weigh less by its weight.
-        ]
-        return by_edge(terms)
+        mixtures = [[] for _ in range(self.num_edges)]
+        parts = self.candidates, self.edges, self._weights_by_candidate(weights)
+        for candidate, edges, of_candidate in zip(*parts, strict=True):
+            if candidate.is_zero:  # Others weigh less by its weight.
+                continue
+            terms = candidate.terms(source, of_candidate)
+            for edge, term in zip(edges, terms, strict=True):
+                mixtures[edge].append(term)
+        return mixtures
+
+    def _weights_by_candidate(self, weights):
+        """Returns the weights of each candidate on its edges, a list of tensors."""
+        if self.kept is None:
+            return tf.unstack(weights, axis=1)
+        # One product and one split, where slices would have long gradients.
+        size = len(self.operations)
+        pairs = zip(self.columns, self.edges, strict=True)
+        places = [edge * size + column for column, edges in pairs for edge in edges]
+        chosen = constant(np.eye(self.num_edges * size)[places], weights.dtype)
+        values = tf.linalg.matvec(chosen, tf.reshape(weights, [-1]))
+        return tf.split(values, list(map(len, self.edges)))
 
     def call(self, inputs, weights, training=None):
         source = Source(inputs, training)
@@ -128,4 +168,4 @@ class MixedOperation(Mixture):
 
     def get_config(self):
         own = {"operations": self.operations, "strides": self.strides}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "kept": self.kept}

@@ -13,10 +13,12 @@ of it; `no_skips=0:0.1` adds nothing in the first epoch and evenly more until th
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_atdarts.errors import InputError
 from keras_atdarts.errors import unknown_name
+from keras_atdarts.search.kept_operations import without_dropped
 from keras_atdarts.search.samplers import concentration
 from keras_atdarts.training.schedules import EpochLinear
 
@@ -175,6 +177,19 @@ def choices_of(alphas):
     ]
 
 
+def in_one_row(values, choices):
+    """Returns what belongs to the `Choices` that are left, side by side.
+
+    Args:
+        values: Tensor `(num_edges, num_choices)`.
+        choices: `Choices`.
+    """
+    values = tf.reshape(values, [-1])
+    if choices.kept is None:
+        return values
+    return tf.gather(values, np.flatnonzero(choices.kept))
+
+
 @register_regularizer("skip_connections")
 def skip_connections(alphas):
     """The mean weight of skip connections on the edges of normal cells.
@@ -206,13 +221,15 @@ def beta_decay(alphas):
 def zero_one(alphas):
     """`-1/N sum of (w - 1/2)^2` of all N weights: drives them from 1/2 to 0 or 1.
 
+    Operations that were dropped do not count.
+
     Made for the sampler `sigmoid`. The paper takes 10 times it.
 
     Reference:
         Chu, Zhou, Zhang, Li, Fair DARTS, ECCV 2020, https://arxiv.org/abs/1911.12126,
         equation 4
     """
-    values = [tf.reshape(each.weights.values, [-1]) for each in choices_of(alphas)]
+    values = [in_one_row(each.weights.values, each) for each in choices_of(alphas)]
     return -tf.reduce_mean((tf.concat(values, axis=0) - 0.5) ** 2)
 
 
@@ -230,10 +247,13 @@ def dirichlet_distance(alphas):
     distances = []
     for choices in choices_of(alphas):
         c = concentration(choices.values)
-        total = tf.reduce_sum(c, axis=-1, keepdims=True)
+        kept = choices.kept
+        total = tf.reduce_sum(without_dropped(c, kept, 0), axis=-1, keepdims=True)
+        c = without_dropped(c, kept, 1)  # Which adds nothing.
         slopes = tf.math.digamma(c) - tf.math.digamma(total)
         terms = (c - 1) * slopes - tf.math.lgamma(c)
-        number = tf.constant(len(choices.names), c.dtype)
+        number = len(choices.names) if kept is None else kept.sum(axis=-1)
+        number = tf.constant(number, c.dtype)
         distance = tf.math.lgamma(total[:, 0]) - tf.math.lgamma(number)
         distances.append(tf.reduce_sum(distance + tf.reduce_sum(terms, axis=-1)))
     return tf.add_n(distances)

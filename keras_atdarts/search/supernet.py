@@ -9,6 +9,8 @@ import math
 import keras
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.genotypes.pruning import kept_from_dict
+from keras_atdarts.genotypes.pruning import kept_to_dict
 from keras_atdarts.layers.classifier import Classifier
 from keras_atdarts.layers.conv_bn import ConvBN
 from keras_atdarts.networks.plan import STEM_MULTIPLIER
@@ -20,6 +22,8 @@ from keras_atdarts.search.alphas import search_choices
 from keras_atdarts.search.bilevel import BilevelModel
 from keras_atdarts.search.cell import SearchCell
 from keras_atdarts.search.cell_calls import call_cell
+from keras_atdarts.search.kept_operations import kept_rows
+from keras_atdarts.search.mixing_weights import cell_edges
 from keras_atdarts.search.samplers import get_sampler
 
 
@@ -48,6 +52,9 @@ class Supernet(BilevelModel):
             partial channels make the alphas waver, it makes the edges stable.
         sampler: How alphas become mixing weights: one of `search.samplers`, or its
             name, `"softmax"`, `"sigmoid"`, `"gumbel_softmax"` or `"dirichlet"`.
+        kept: Optional `{cell type: {(node, source): tuple of names}}`: the operations
+            that are left on each edge, as `strongest_operations` returns them. The
+            others are not built, so that a step is cheaper.
 
     Call arguments:
         inputs: Normalised images `(batch, height, width, channels)`.
@@ -72,7 +79,8 @@ class Supernet(BilevelModel):
     Reference:
         Liu et al., DARTS, 2019, https://arxiv.org/abs/1806.09055, algorithm 1;
         partial channels and edge normalization: Xu, Xie, Zhang, Chen, Qi, Tian,
-        Xiong, PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737
+        Xiong, PC-DARTS, ICLR 2020, https://arxiv.org/abs/1907.05737; kept operations:
+        Chen, Xie, Wu, Tian, P-DARTS, ICCV 2019, https://arxiv.org/abs/1904.12760
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class Supernet(BilevelModel):
         partial_channels=1,
         edge_normalization=False,
         sampler="softmax",
+        kept=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -105,6 +114,7 @@ class Supernet(BilevelModel):
         self.choices = search_choices(
             self.operations, attention_placement, edge_normalization
         )
+        self.kept = kept and kept_rows(kept, self.choices.operations, num_nodes)
         self.stem = ConvBN(
             STEM_MULTIPLIER * filters, name="stem", dtype=self.dtype_policy
         )
@@ -117,6 +127,7 @@ class Supernet(BilevelModel):
                 plan.after_reduction,
                 (self.choices.attention or ())[1:],  # The identity is no layer.
                 partial_channels,
+                self.kept and self.kept[plan.cell_type],
                 name=f"cell_{index}",
                 dtype=self.dtype_policy,
             )
@@ -133,7 +144,7 @@ class Supernet(BilevelModel):
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build(shapes[1])
         self.alphas = SupernetAlphas(
-            self.choices, self.num_nodes, self.sampler, self.add_weight
+            self.choices, self.num_nodes, self.sampler, self.add_weight, self.kept
         )
 
     @property
@@ -154,6 +165,7 @@ class Supernet(BilevelModel):
             `{"normal": CellAlphas, "reduction": CellAlphas}` of dictionaries: from
             `(node, source)` to `{operation: alpha}`, to `{attention: alpha}` where
             attention follows operations, and to a number with edge normalization.
+            Operations that were dropped are left out.
         """
         return self.alphas.labelled()
 
@@ -197,4 +209,17 @@ class Supernet(BilevelModel):
             "partial_channels": self.partial_channels,
             "edge_normalization": self.edge_normalization,
             "sampler": keras.saving.serialize_keras_object(self.sampler),
+            "kept": self.kept and kept_to_dict(self._labelled_kept()),
         }
+
+    def _labelled_kept(self):
+        edges = cell_edges(self.num_nodes)
+        return {
+            cell_type: dict(zip(edges, rows, strict=True))
+            for cell_type, rows in self.kept.items()
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        kept = config.get("kept")  # Missing before version 0.7.
+        return cls(**{**config, "kept": kept and kept_from_dict(kept)})
