@@ -51,18 +51,18 @@ from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.runs.script import saying_when_interrupted
 from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.search_parts import check_single_machine
-from keras_atdarts.experiments.runs.search_parts import compile_supernet
 from keras_atdarts.experiments.runs.search_parts import derivation
 from keras_atdarts.experiments.runs.search_parts import make_monitors
 from keras_atdarts.experiments.runs.search_parts import make_stops
 from keras_atdarts.experiments.runs.search_parts import make_supernet
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
+from keras_atdarts.experiments.runs.stages import check_stage_operations
+from keras_atdarts.experiments.runs.stages import first_stage
 from keras_atdarts.experiments.runs.training import Training
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.genotypes.drawing import plot_genotype
 from keras_atdarts.genotypes.sampling import random_genotypes
-from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.operations import SEARCH_SPACES
 from keras_atdarts.operations import attention_names
 from keras_atdarts.operations import operation_names
@@ -82,6 +82,7 @@ def main(argv=None):
     parts = place_attention(operations, config.attention_placement)
     resolve_regularizers(config.regularizers or ())
     check_single_machine(config)
+    check_stage_operations(config, parts[0])
     if config.strategy == "random":
         check_no_checkpoints(arguments)
     training = Training(arguments, config)
@@ -142,11 +143,7 @@ def learn(config, operations, training):
         dataset = training.load_dataset()
         split, steps = plan_epochs(config, dataset)
         targets = make_cost_targets(config, dataset, steps)
-        with training.workers.strategy.scope():
-            supernet = prepare(config, dataset, steps, targets)
-        optimizers = [supernet.optimizer, supernet.alpha_optimizer]
-        training.ready(supernet, optimizers, steps, dataset)
-        genotype = search(supernet, config, dataset, split, training, targets)
+        genotype = search(config, dataset, split, steps, targets, training)
         training.workers.check_same(genotype.to_json(), "genotypes")
     if training.workers.is_chief:
         for target in targets:
@@ -175,64 +172,90 @@ def plan_epochs(config, dataset):
     return split, steps
 
 
-def prepare(config, dataset, steps, targets):
-    """Returns the compiled `Supernet`; whatever cannot work fails here.
-
-    Args:
-        config: `SearchConfig`.
-        dataset: `ImageDataset`.
-        steps: Integer, of an epoch.
-        targets: See `make_cost_targets`.
-    """
-    supernet = make_supernet(config, dataset, steps)
-    if config.sync_batch_norm:
-        synchronize_batch_normalization(supernet)
-    compile_supernet(supernet, config, steps, targets)
-    return supernet
-
-
 def make_augmentation(config):
     """Returns the changes of training images."""
     return Augmentation(config.crop_padding, config.flip, config.cutout)
 
 
-def search(supernet, config, dataset, split, training, targets):
-    """Trains weights and alphas, as the chief writes the run; returns the genotype."""
-    augmentation = make_augmentation(config)
-    run, workers = training.run, training.workers
+def search(config, dataset, split, steps, targets, training):
+    """Trains the supernet of each stage; returns the genotype of the last one.
+
+    Args:
+        config: `SearchConfig`.
+        dataset: `ImageDataset`.
+        split: The positions of the images for weights and for alphas.
+        steps: Integer, of an epoch.
+        targets: See `make_cost_targets`.
+        training: `Training`.
+    """
+    first = first_stage(config, training.run, training.steps_done, steps)
+    stage = first
+    while stage is not None:
+        with training.workers.strategy.scope():
+            supernet = make_supernet(stage, dataset, steps, targets)
+        optimizers = [supernet.optimizer, supernet.alpha_optimizer]
+        if stage is first:
+            training.ready(supernet, optimizers, steps, dataset)
+            begin(split, training)
+        else:
+            training.go_on_with(supernet, optimizers)
+        stage.begin(steps, training)
+        batches_from = batches_of(config, dataset, split, training)
+        genotype = train_stage(supernet, stage, batches_from, targets, training)
+        alphas = supernet.labelled_alphas()
+        stage = stage.after(alphas) if genotype is None else None
+    genotype = genotype or derivation(config)(alphas)
+    if training.workers.is_chief:
+        with atomic.replacing(training.run.file(workdir.SUPERNET)) as unfinished:
+            supernet.save(unfinished)
+        genotype.save(training.run.file(workdir.GENOTYPE))
+    return genotype
+
+
+def begin(split, training):
+    """Writes which images teach what, and says where the search is."""
+    run = training.run
+    if training.workers.is_chief:
+        with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
+            np.savez(unfinished, weights=split[0], alphas=split[1])
+    print(f"Searching in {run.path}. The first step takes longest to prepare.")
+
+
+def batches_of(config, dataset, split, training):
+    """Returns the function from the batches that are used to those that follow."""
 
     def batches_from(first_batch):
         return search_batches(
             dataset,
             config.batch_size,
-            augmentation,
+            make_augmentation(config),
             config.seed,
             *split,
             first_batch,
-            workers.batch_slice,
+            training.workers.batch_slice,
         )
 
-    derive = derivation(config)
-    stops = make_stops(config, run, derive)
-    if workers.is_chief:
-        with atomic.replacing(run.file(workdir.SPLIT)) as unfinished:
-            np.savez(unfinished, weights=split[0], alphas=split[1])
-    print(f"Searching in {run.path}. The first step takes longest to prepare.")
+    return batches_from
+
+
+def train_stage(supernet, stage, batches_from, targets, training):
+    """Trains weights and alphas of a stage, as the chief writes the run.
+
+    Returns:
+        The genotype that a callback has stopped the search for, or None.
+    """
+    config, run, derive = stage.config, training.run, derivation(stage.config)
+    stops = make_stops(config, run, derive, stage.first_epoch)
+    is_chief = training.workers.is_chief
     callbacks = [
-        AlphaWarmUp(config.warm_up_epochs),
+        AlphaWarmUp(stage.first_epoch + config.warm_up_epochs),
         *make_monitors(config, batches_from, targets, derive),
-        *([] if workers.is_chief else stops),
+        *([] if is_chief else stops),
     ]
-    of_chief = [GenotypeHistory(run, derive), *stops]
-    training.fit(supernet, batches_from, callbacks, of_chief)
-    if workers.is_chief:
-        with atomic.replacing(run.file(workdir.SUPERNET)) as unfinished:
-            supernet.save(unfinished)
+    of_chief = [GenotypeHistory(run, derive), *stops] if is_chief else []
+    training.fit(supernet, batches_from, callbacks, of_chief, stage.end)
     stopped_for = [stop.genotype for stop in stops if stop.genotype is not None]
-    genotype = stopped_for[0] if stopped_for else derive(supernet.labelled_alphas())
-    if workers.is_chief:
-        genotype.save(run.file(workdir.GENOTYPE))
-    return genotype
+    return stopped_for[0] if stopped_for else None
 
 
 def report(genotype, run):

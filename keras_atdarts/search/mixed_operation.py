@@ -41,7 +41,11 @@ class Mixture(keras.layers.Layer):
         self.kept = kept and tuple(map(tuple, kept))
         kept = self.kept or (tuple(names),) * num_edges
         found = [
-            (column, name, tuple(edge for edge in range(num_edges) if name in kept[edge]))
+            (
+                column,
+                name,
+                tuple(edge for edge in range(num_edges) if name in kept[edge]),
+            )
             for column, name in enumerate(names)
         ]
         built = [each for each in found if each[-1]]
@@ -49,15 +53,15 @@ class Mixture(keras.layers.Layer):
         self.edges = tuple(edges for _, _, edges in built)
         self.candidates = [
             build_operation(
-                name,
+                names[column],
                 filters,
                 strides,
                 num_edges=len(edges),
                 search=search,
-                name=name,
+                name=names[column],
                 dtype=self.dtype_policy,
             )
-            for _, name, edges in built
+            for column, edges in zip(self.columns, self.edges, strict=True)
         ]
 
     def build(self, input_shape):

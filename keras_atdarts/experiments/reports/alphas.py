@@ -2,6 +2,7 @@
 
 import math
 
+from keras_atdarts.genotypes.alphas import edge_text
 from keras_atdarts.genotypes.mixing import log_weights
 
 
@@ -66,23 +67,29 @@ def weights_over_epochs(epochs, sampler="softmax"):
 
     Returns:
         Nested dict: kind of cell, edge as `"0<-1"`, name of the operation, to the
-        list of its weights.
+        list of its weights; None where the edge has lost the operation.
     """
     found = {}
     for labelled in epochs:
-        for cell, (node, source), weights in weights_of(labelled, sampler):
-            series = found.setdefault(cell, {}).setdefault(f"{node}<-{source}", {})
-            for name, weight in weights.items():
-                series.setdefault(name, []).append(weight)
+        for cell, edge, weights in weights_of(labelled, sampler):
+            # All operations are there in the first epoch.
+            series = found.setdefault(cell, {}).setdefault(
+                edge_text(edge), {name: [] for name in weights}
+            )
+            for name, values in series.items():
+                values.append(weights.get(name))
     return found
 
 
 def entropy_over_epochs(weights):
     """Returns the same as `weights_over_epochs`, with entropies of whole edges."""
     return {
-        cell: {
-            edge: [entropy(of_epoch) for of_epoch in zip(*series.values(), strict=True)]
-            for edge, series in edges.items()
-        }
+        cell: {edge: entropies(series) for edge, series in edges.items()}
         for cell, edges in weights.items()
     }
+
+
+def entropies(series):
+    """Returns the entropy of an edge by epoch, given its weights by name."""
+    epochs = zip(*series.values(), strict=True)
+    return [entropy([x for x in weights if x is not None]) for weights in epochs]

@@ -60,14 +60,15 @@ def weights_map(cell, edges, epoch):
     """Returns the heat map of the last weights of a cell."""
     operations = list(next(iter(edges.values())))
     values = [[series[-1] for series in edge.values()] for edge in edges.values()]
-    low, high = min(map(min, values)), max(map(max, values))
+    known = [value for row in values for value in row if value is not None]
+    low, high = min(known), max(known)
     caption = f"{CELL_NAMES[cell]}: weights after epoch {epoch}"
     picture = heat_map(
         [edge_name(edge) for edge in edges],
         operations,
         scaled(values, low, high),
         caption,
-        texts=[[f"{100 * value:.0f}" for value in row] for row in values],
+        texts=[[x if x is None else f"{100 * x:.0f}" for x in row] for row in values],
         slanted=True,
     )
     return figure(f"{caption}: {low:.1%} (light) to {high:.1%} (full)", picture)
@@ -78,6 +79,7 @@ def weights_details(cell, edges, epochs, chosen):
     operations = list(next(iter(edges.values())))
     colours = operation_colours(operations)
     values = [w for edge in edges.values() for series in edge.values() for w in series]
+    values = [weight for weight in values if weight is not None]
     ticks = nice_ticks(min(values), max(values), SMALL.ticks)
     figures = []
     for edge, series in edges.items():
@@ -111,9 +113,9 @@ def weights_details(cell, edges, epochs, chosen):
 
 
 def scaled(values, low, high):
-    """Returns rows of numbers, brought from between two numbers to 0 to 1."""
+    """Returns rows of numbers or None, brought from between two numbers to 0 to 1."""
     span = (high - low) or 1
-    return [[(value - low) / span for value in row] for row in values]
+    return [[x if x is None else (x - low) / span for x in row] for row in values]
 
 
 def chosen_operations(genotype, cell):

@@ -8,6 +8,7 @@ from keras_atdarts.experiments.reports.collapse import RULE
 from keras_atdarts.experiments.reports.collapse import count_families
 from keras_atdarts.experiments.reports.collapse import find_collapse
 from keras_atdarts.experiments.reports.records import SEARCH
+from keras_atdarts.experiments.reports.stages import stage_numbers
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.genotypes.statistics import SOURCE_KINDS
 from keras_atdarts.genotypes.statistics import choices_of
@@ -32,6 +33,7 @@ def report_numbers(record):
         "kind": record.kind,
         "finished": record.is_finished,
         "epochs_done": record.epochs_done,
+        "epochs_planned": record.epochs_planned,
         "config": record.config,
         "dataset": record.saved.get("dataset"),
         **{name: record.saved.get(name) for name in PROVENANCE},
@@ -59,6 +61,7 @@ def search_numbers(record):
     return {
         "genotypes": genotype_history(record.genotypes),
         "drawn": len(record.drawn),
+        "stages": stage_numbers(record),
         "sampler": sampler,
         "weights": rounded(weights),
         "entropy": rounded(entropy_over_epochs(weights)),
@@ -70,10 +73,10 @@ def search_numbers(record):
 
 
 def rounded(values):
-    """Returns a nested dict of lists with all numbers rounded."""
+    """Returns a nested dict of lists with all numbers rounded; None stays."""
     if isinstance(values, dict):
         return {key: rounded(value) for key, value in values.items()}
-    return [round(value, DIGITS) for value in values]
+    return [value if value is None else round(value, DIGITS) for value in values]
 
 
 def genotype_history(genotypes):

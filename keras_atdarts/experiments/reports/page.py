@@ -55,7 +55,7 @@ def run_page(title, numbers, tiles, *content):
     dataset = (numbers["dataset"] or {}).get("name") or numbers["config"].get("dataset")
     state = "finished" if numbers["finished"] else "unfinished"
     begun = f"begun {str(numbers['date'])[:16].replace('T', ' ')}"
-    done = f"{numbers['epochs_done']} of {numbers['config'].get('epochs', '?')}"
+    done = f"{numbers['epochs_done']} of {numbers['epochs_planned'] or '?'}"
     epochs = [] if numbers.get("drawn") else [("Epochs", done, None)]
     return fill_page(
         title,

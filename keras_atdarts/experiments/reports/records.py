@@ -58,6 +58,7 @@ class RunRecord:
         genotype: The `Genotype`, or None before the first epoch has ended.
         evaluation: Dict, what `evaluation.json` holds, or None.
         validation: The same for `validation.json`.
+        stages: List, what `stages.json` holds; empty for a search without stages.
     """
 
     run: workdir.RunDirectory
@@ -71,6 +72,7 @@ class RunRecord:
     genotype: Genotype
     evaluation: dict
     validation: dict = None
+    stages: list = ()
 
     @property
     def config(self):
@@ -86,11 +88,17 @@ class RunRecord:
         return len(self.history.get("epoch", ()))
 
     @property
+    def epochs_planned(self):
+        """The epochs of the whole run, of all stages; None where it has none."""
+        epochs = self.config.get("epochs")
+        return epochs and epochs * (1 + len(self.config.get("stages") or ()))
+
+    @property
     def is_finished(self):
         """Whether the run came to its end. Old versions did not record it."""
         if workdir.FINISHED in self.saved:
             return self.saved[workdir.FINISHED] is not None
-        return self.is_random or self.epochs_done >= self.config.get("epochs", 0)
+        return self.is_random or self.epochs_done >= (self.epochs_planned or 0)
 
     def notices(self):
         """Returns a list of notices: what the reader must know of this record."""
@@ -98,7 +106,7 @@ class RunRecord:
         if not self.is_finished and self.is_random:
             found.append(warning("This run is unfinished."))
         elif not self.is_finished:
-            done = f"{self.epochs_done} of {self.config.get('epochs', '?')} epochs"
+            done = f"{self.epochs_done} of {self.epochs_planned or '?'} epochs"
             text = (
                 f"This run is unfinished: {done} are done, and this report shows these "
                 "alone. The same command with --resume goes on."
@@ -138,6 +146,7 @@ def read_record(path):
         genotype=Genotype.load(genotype) if genotype.exists() else None,
         evaluation=run.read_optional_json(workdir.EVALUATION),
         validation=run.read_optional_json(workdir.VALIDATION),
+        stages=run.read_optional_json(workdir.STAGES) or [],
     )
 
 

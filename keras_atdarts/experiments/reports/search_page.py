@@ -12,6 +12,7 @@ from keras_atdarts.experiments.reports.line_charts import OPERATION_COLOURS
 from keras_atdarts.experiments.reports.line_charts import Series
 from keras_atdarts.experiments.reports.line_charts import line_chart
 from keras_atdarts.experiments.reports.markup import tag
+from keras_atdarts.experiments.reports.stages_part import stages_section
 from keras_atdarts.experiments.reports.targets_part import targets_section
 from keras_atdarts.genotypes.genotype import Genotype
 
@@ -32,6 +33,7 @@ def search_page(numbers):
         search_tiles(numbers),
         cells_section(genotype, cells_title(numbers)),
         history_section(numbers),
+        stages_section(numbers),
         weights_section(numbers, genotype),
         entropy_section(numbers),
         operations_section(numbers),

@@ -58,7 +58,7 @@ class Checkpointing(keras.callbacks.Callback):
         self.checkpoints.save(Checkpoint(self.step, arrays))
 
 
-def fit(model, batches_from, epochs, callbacks, checkpointing):
+def fit(model, batches_from, epochs, callbacks, checkpointing, until=None):
     """Trains a model as `fit` does, from the step that `checkpointing` is at.
 
     It ends early where a callback sets `model.stop_training`: on one machine after
@@ -71,8 +71,11 @@ def fit(model, batches_from, epochs, callbacks, checkpointing):
         epochs: Integer, the epochs of the whole training.
         callbacks: List of callbacks.
         checkpointing: A `Checkpointing`.
+        until: Optional integer, the epoch to end before where that is not the last.
     """
-    parts = parts_of_training(checkpointing.step, checkpointing.steps_per_epoch, epochs)
+    parts = parts_of_training(
+        checkpointing.step, checkpointing.steps_per_epoch, until or epochs
+    )
     for first_epoch, end, steps in parts:
         listed = keras.callbacks.CallbackList(
             [*callbacks, checkpointing],

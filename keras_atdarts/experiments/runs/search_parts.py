@@ -4,9 +4,11 @@ import functools
 
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.records import read_columns
+from keras_atdarts.experiments.runs.runtime import fix_randomness
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Genotype
+from keras_atdarts.layers.batch_normalization import synchronize_batch_normalization
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.expected_cost import CostMonitor
@@ -26,31 +28,32 @@ from keras_atdarts.training.schedules import EpochCosineDecay
 from keras_atdarts.training.schedules import EpochLinear
 
 
-def make_supernet(config, dataset, steps):
-    """Returns the built supernet for an `ImageDataset` and epochs of `steps` steps."""
+def make_supernet(stage, dataset, steps, targets=()):
+    """Returns the built and compiled supernet; whatever cannot work fails here.
+
+    Args:
+        stage: `SearchStage`.
+        dataset: `ImageDataset`.
+        steps: Integer, of an epoch.
+        targets: See `make_cost_targets`.
+    """
+    config = stage.config
+    if stage.number:  # So that it begins alike after a resumption.
+        fix_randomness(stage.seed, config.deterministic)
     supernet = Supernet(
         dataset.num_classes,
         config.filters,
-        config.num_cells,
+        stage.num_cells,
         config.operations,
         attention_placement=config.attention_placement,
         partial_channels=config.partial_channels,
         edge_normalization=config.partial_channels > 1,
         sampler=make_sampler(config, steps),
+        kept=stage.kept,
     )
     supernet.build((None, *dataset.image_shape))
-    return supernet
-
-
-def compile_supernet(supernet, config, steps, targets=()):
-    """Compiles the supernet of a search for epochs of `steps` steps.
-
-    Args:
-        supernet: The built `Supernet`.
-        config: `SearchConfig`.
-        steps: Integer.
-        targets: See `make_cost_targets`.
-    """
+    if config.sync_batch_norm:
+        synchronize_batch_normalization(supernet)
     supernet.compile(
         weight_optimizer(config, steps),
         alpha_optimizer(config, steps),
@@ -59,8 +62,9 @@ def compile_supernet(supernet, config, steps, targets=()):
         recompute=config.recompute,
         gradient_accumulation=config.gradient_accumulation,
         perturbation=make_perturbation(config, steps),
-        seed=config.seed,
+        seed=stage.seed,
     )
+    return supernet
 
 
 def make_sampler(config, steps):
@@ -107,7 +111,7 @@ def alpha_optimizer(config, steps):
 
 
 def make_architect(config, steps, targets=()):
-    """Returns what computes the gradients of the alphas, see `compile_supernet`."""
+    """Returns what computes the gradients of the alphas, see `make_supernet`."""
     words = config.regularizers or ()
     regularizers = resolve_regularizers(words, config.epochs, steps) + tuple(targets)
     if config.order == 1:
@@ -147,15 +151,16 @@ def make_monitors(config, batches_from, targets, derive):
     return monitors
 
 
-def make_stops(config, run, derive):
+def make_stops(config, run, derive, first_epoch=0):
     """Returns the callbacks that can end a search, one for each setting that asks.
 
     Args:
         config: `SearchConfig`.
         run: `RunDirectory`, which may have epochs already.
         derive: See `derivation`.
+        first_epoch: Integer, of the stage; those before it had another supernet.
     """
-    epochs = run.read_optional_json(workdir.ALPHAS) or []
+    epochs = (run.read_optional_json(workdir.ALPHAS) or [])[first_epoch:]
     earlier = [Genotype.from_dict(epoch["genotype"]) for epoch in epochs]
     stops = []
     if config.stop_at_skip_connections is not None:
@@ -165,5 +170,6 @@ def make_stops(config, run, derive):
         stops.append(StopWhenUnchanged(config.stop_when_unchanged, derive, earlier))
     if config.eigenvalue == "stop":
         values = read_columns(run.file(workdir.HISTORY)).get(EIGENVALUE, [])
+        values = values[first_epoch:]
         stops.append(StopAtEigenvalue(derive, earlier, values))
     return stops

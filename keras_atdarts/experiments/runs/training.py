@@ -64,6 +64,11 @@ class Training(Start):
         """Whether there is nothing left to do."""
         return self.arguments.resume and not self.run.is_unfinished()
 
+    @property
+    def steps_done(self):
+        """The steps that were done before this process."""
+        return 0 if self.checkpoint is None else self.checkpoint.step
+
     def say_finished(self):
         """Says that there is nothing left to do."""
         print(f"The run in {self.run.path} is finished: nothing to resume.")
@@ -127,20 +132,33 @@ class Training(Start):
             steps_per_epoch: Integer.
             dataset: `ImageDataset`.
         """
-        is_chief = self.workers.is_chief
         self.workers.open_run(self.run, lambda: self.begin(dataset.description()))
+        self._save_checkpoints_of(model, optimizers, steps_per_epoch)
+        if self.checkpoint is not None:
+            self.checkpointing.restore(self.checkpoint)
+            if self.workers.is_chief:
+                drop_epochs_from(self.run, self.checkpoint.step // steps_per_epoch)
+            num_steps = self.config.total_epochs * steps_per_epoch
+            print(f"Resuming after step {self.checkpoint.step} of {num_steps}.")
+
+    def go_on_with(self, model, optimizers):
+        """Takes another model, which is trained from the step where the last one ended.
+
+        Args:
+            model: The built and compiled model.
+            optimizers: List of its optimizers.
+        """
+        before = self.checkpointing
+        self._save_checkpoints_of(model, optimizers, before.steps_per_epoch)
+        self.checkpointing.step = before.step
+
+    def _save_checkpoints_of(self, model, optimizers, steps_per_epoch):
         self.checkpointing = Checkpointing(
-            self._checkpoints() if is_chief else None,
+            self._checkpoints() if self.workers.is_chief else None,
             TrainingState(model, optimizers),
             steps_per_epoch,
             self.arguments.checkpoint_steps,
         )
-        if self.checkpoint is not None:
-            self.checkpointing.restore(self.checkpoint)
-            if is_chief:
-                drop_epochs_from(self.run, self.checkpoint.step // steps_per_epoch)
-            num_steps = self.config.epochs * steps_per_epoch
-            print(f"Resuming after step {self.checkpoint.step} of {num_steps}.")
 
     def begin(self, dataset_description=None):
         super().begin(dataset_description)
@@ -153,18 +171,20 @@ class Training(Start):
         else:
             self.run.add_resumption(self.checkpoint.step, self.config)
 
-    def fit(self, model, batches_from, callbacks=(), of_chief=()):
+    def fit(self, model, batches_from, callbacks=(), of_chief=(), until=None):
         """Trains the model until its last epoch, or until a callback stops it.
 
         Args:
-            model: The model that was given to `ready`.
+            model: The model that was given to `ready` or `go_on_with`.
             batches_from: See `fitting.fit`.
             callbacks: Callbacks of all workers.
             of_chief: Callbacks of the chief, which writes the run.
+            until: Optional integer, the epoch to end before if not the last.
         """
         if self.workers.is_chief:
             callbacks = [*callbacks, *record_callbacks(self.run), *of_chief]
-        fit(model, batches_from, self.config.epochs, callbacks, self.checkpointing)
+        epochs = self.config.total_epochs
+        fit(model, batches_from, epochs, callbacks, self.checkpointing, until)
 
     def _checkpoints(self):
         keep = self.arguments.keep_checkpoints or KEPT_CHECKPOINTS

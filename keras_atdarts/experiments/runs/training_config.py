@@ -235,6 +235,11 @@ class TrainingConfig(DataConfig):
         "clip gradients to this global norm; none does not clip",
     )
 
+    @property
+    def total_epochs(self):
+        """The epochs of the whole training."""
+        return self.epochs
+
     def __post_init__(self):
         super().__post_init__()
         if self.sync_batch_norm and self.gradient_accumulation > 1:
