@@ -55,6 +55,7 @@ from keras_atdarts.experiments.runs.search_parts import derivation
 from keras_atdarts.experiments.runs.search_parts import make_monitors
 from keras_atdarts.experiments.runs.search_parts import make_stops
 from keras_atdarts.experiments.runs.search_parts import make_supernet
+from keras_atdarts.experiments.runs.selecting import make_selecting
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.stages import check_stage_operations
@@ -201,7 +202,10 @@ def search(config, dataset, split, steps, targets, training):
             training.go_on_with(supernet, optimizers)
         stage.begin(steps, training)
         batches_from = batches_of(config, dataset, split, training)
-        genotype = train_stage(supernet, stage, batches_from, targets, training)
+        selecting = make_selecting(config, supernet, dataset, split[1], steps, training)
+        genotype = train_stage(
+            supernet, stage, batches_from, targets, training, selecting
+        )
         alphas = supernet.labelled_alphas()
         stage = stage.after(alphas) if genotype is None else None
     genotype = genotype or derivation(config)(alphas)
@@ -238,11 +242,11 @@ def batches_of(config, dataset, split, training):
     return batches_from
 
 
-def train_stage(supernet, stage, batches_from, targets, training):
+def train_stage(supernet, stage, batches_from, targets, training, selecting):
     """Trains weights and alphas of a stage, as the chief writes the run.
 
     Returns:
-        The genotype that a callback has stopped the search for, or None.
+        The genotype that a callback has stopped the search for, or selected; or None.
     """
     config, run, derive = stage.config, training.run, derivation(stage.config)
     stops = make_stops(config, run, derive, stage.first_epoch)
@@ -251,9 +255,12 @@ def train_stage(supernet, stage, batches_from, targets, training):
         AlphaWarmUp(stage.first_epoch + config.warm_up_epochs),
         *make_monitors(config, batches_from, targets, derive),
         *([] if is_chief else stops),
+        *([] if selecting is None else [selecting]),
     ]
     of_chief = [GenotypeHistory(run, derive), *stops] if is_chief else []
     training.fit(supernet, batches_from, callbacks, of_chief, stage.end)
+    if selecting is not None:
+        return selecting.finish()
     stopped_for = [stop.genotype for stop in stops if stop.genotype is not None]
     return stopped_for[0] if stopped_for else None
 

@@ -112,21 +112,24 @@ class SupernetAlphas:
 
     Attributes:
         variables: List of all variables, those of one kind before the next.
+        places: List of the pair of kind and cell type of each variable.
+        projection: Optional function of the list of mixing weights, see `Projection`.
     """
 
     def __init__(self, choices, num_nodes, sampler, add_weight, kept=None):
         self.choices = choices
         self.num_nodes = num_nodes
         self.sampler = sampler
+        self.projection = None
         self.edges = cell_edges(num_nodes)
-        self._places = [
+        self.places = [
             (kind, cell_type) for kind in choices.present() for cell_type in CELL_TYPES
         ]
         self._kept = [
             is_kept(kept[cell_type], choices.operations)
             if kept is not None and kind == "operations"
             else None
-            for kind, cell_type in self._places
+            for kind, cell_type in self.places
         ]
         self.variables = [
             add_weight(
@@ -135,7 +138,7 @@ class SupernetAlphas:
                 initializer=keras.initializers.RandomNormal(stddev=DEVIATION),
                 autocast=False,
             )
-            for kind, cell_type in self._places
+            for kind, cell_type in self.places
         ]
 
     def weights(self, values=None, draw=None):
@@ -146,12 +149,16 @@ class SupernetAlphas:
             draw: Optional `Draw`, for weights of a batch; by default the mean ones.
         """
         values = [tf.convert_to_tensor(x) for x in values or self.variables]
-        return [
+        weights = [
             self._weights(kind, x, kept, draw and fold_in(draw, index))
             for index, ((kind, _), x, kept) in enumerate(
-                zip(self._places, values, self._kept, strict=True)
+                zip(self.places, values, self._kept, strict=True)
             )
         ]
+        return self._projected(weights)
+
+    def _projected(self, weights):
+        return weights if self.projection is None else self.projection(weights)
 
     def _weights(self, kind, alphas, kept, draw):
         if kind == "edges":
@@ -170,12 +177,13 @@ class SupernetAlphas:
             draw: `Draw`.
         """
         draw = fold_in(draw, len(weights))  # Other numbers than those of the sampler.
-        return [
+        weights = [
             x if kind == "edges" else perturbation(x, fold_in(draw, index))
             for index, ((kind, _), x) in enumerate(
-                zip(self._places, weights, strict=True)
+                zip(self.places, weights, strict=True)
             )
         ]
+        return self._projected(weights)  # What is decided is not perturbed.
 
     def by_cell(self, weights):
         """Returns the `MixingWeights` of a list of tensors, as of `weights`."""
@@ -207,12 +215,12 @@ class SupernetAlphas:
         return dict(zip(self.edges, rows, strict=True))
 
     def _map(self, function):
-        parts = zip(self._places, self.variables, self._kept, strict=True)
+        parts = zip(self.places, self.variables, self._kept, strict=True)
         return self._by_cell([function(kind, x, kept) for (kind, _), x, kept in parts])
 
     def _by_cell(self, values):
         found = {cell_type: {} for cell_type in CELL_TYPES}
-        for (kind, cell_type), value in zip(self._places, values, strict=True):
+        for (kind, cell_type), value in zip(self.places, values, strict=True):
             found[cell_type][kind] = value
         return {cell_type: CellAlphas(**each) for cell_type, each in found.items()}
 

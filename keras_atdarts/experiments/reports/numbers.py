@@ -62,6 +62,7 @@ def search_numbers(record):
         "genotypes": genotype_history(record.genotypes),
         "drawn": len(record.drawn),
         "stages": stage_numbers(record),
+        "decisions": record.decisions,
         "sampler": sampler,
         "weights": rounded(weights),
         "entropy": rounded(entropy_over_epochs(weights)),

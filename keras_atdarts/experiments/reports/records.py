@@ -13,6 +13,8 @@ from keras_atdarts.experiments.runs.import_config import ImportConfig
 from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
+from keras_atdarts.experiments.runs.selecting import PERTURBATION
+from keras_atdarts.experiments.runs.selecting import selection_epochs
 from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.genotype import Genotype
 
@@ -59,6 +61,7 @@ class RunRecord:
         evaluation: Dict, what `evaluation.json` holds, or None.
         validation: The same for `validation.json`.
         stages: List, what `stages.json` holds; empty for a search without stages.
+        decisions: The same for `decisions.json`, of a selection by perturbation.
     """
 
     run: workdir.RunDirectory
@@ -73,6 +76,7 @@ class RunRecord:
     evaluation: dict
     validation: dict = None
     stages: list = ()
+    decisions: list = ()
 
     @property
     def config(self):
@@ -91,7 +95,12 @@ class RunRecord:
     def epochs_planned(self):
         """The epochs of the whole run, of all stages; None where it has none."""
         epochs = self.config.get("epochs")
-        return epochs and epochs * (1 + len(self.config.get("stages") or ()))
+        if epochs is None:
+            return None
+        epochs *= 1 + len(self.config.get("stages") or ())
+        if self.config.get("selection") == PERTURBATION:
+            epochs += selection_epochs(self.config["selection_tuning_epochs"])
+        return epochs
 
     @property
     def is_finished(self):
@@ -147,6 +156,7 @@ def read_record(path):
         evaluation=run.read_optional_json(workdir.EVALUATION),
         validation=run.read_optional_json(workdir.VALIDATION),
         stages=run.read_optional_json(workdir.STAGES) or [],
+        decisions=run.read_optional_json(workdir.DECISIONS) or [],
     )
 
 

@@ -8,6 +8,7 @@ from keras_atdarts.experiments.reports.cells_part import cells_section
 from keras_atdarts.experiments.reports.cells_part import operations_section
 from keras_atdarts.experiments.reports.charts import figure
 from keras_atdarts.experiments.reports.charts import legend
+from keras_atdarts.experiments.reports.decisions_part import decisions_section
 from keras_atdarts.experiments.reports.line_charts import OPERATION_COLOURS
 from keras_atdarts.experiments.reports.line_charts import Series
 from keras_atdarts.experiments.reports.line_charts import line_chart
@@ -34,6 +35,7 @@ def search_page(numbers):
         cells_section(genotype, cells_title(numbers)),
         history_section(numbers),
         stages_section(numbers),
+        decisions_section(numbers),
         weights_section(numbers, genotype),
         entropy_section(numbers),
         operations_section(numbers),

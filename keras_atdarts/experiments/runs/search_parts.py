@@ -5,6 +5,7 @@ import functools
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.runs.runtime import fix_randomness
+from keras_atdarts.experiments.runs.selecting import PERTURBATION
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Genotype
@@ -132,6 +133,8 @@ def check_single_machine(config):
     """Raises `InputError` for settings that several machines do not have."""
     if config.eigenvalue != "off":
         refuse_workers("--eigenvalue measures on one machine")
+    if config.selection == PERTURBATION:
+        refuse_workers("--selection perturbation measures on one machine")
 
 
 def make_monitors(config, batches_from, targets, derive):

@@ -43,8 +43,10 @@ class SearchStage:
 
     @property
     def end(self):
-        """The epoch that it ends before."""
-        return self.first_epoch + self.config.epochs
+        """The epoch that it ends before; the last one includes a selection."""
+        is_last = self.number + 1 == self.config.num_stages
+        last = self.first_epoch + self.config.epochs
+        return self.config.total_epochs if is_last else last
 
     @property
     def num_cells(self):
@@ -117,6 +119,7 @@ def first_stage(config, run, step, steps_per_epoch):
         InputError: What was kept is not in the run's directory.
     """
     number = max(0, step - 1) // (config.epochs * steps_per_epoch)
+    number = min(number, config.num_stages - 1)  # A selection has epochs beyond.
     if number == 0:
         return SearchStage(config)
     entries = run.read_json(workdir.STAGES)
