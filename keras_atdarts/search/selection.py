@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_atdarts.errors import InputError
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.derivation import NONE
@@ -106,9 +105,6 @@ class PerturbationSelection:
     Attributes:
         decisions: List of all `Decision`s so far.
 
-    Raises:
-        InputError: An edge has no operation but `none`.
-
     Example:
 
     >>> evaluate = MixingEvaluation(supernet, validation_batches)
@@ -120,8 +116,6 @@ class PerturbationSelection:
     """
 
     def __init__(self, alphas, evaluate, seed=0):
-        if not set(alphas.choices.operations) - {NONE}:
-            raise InputError("Expected operations to select from; received none alone.")
         self.alphas = alphas
         self.evaluate = evaluate
         self.decisions = []
@@ -180,9 +174,10 @@ class PerturbationSelection:
     def _decide_edge(self, cell_type, kind, node, source):
         place, row = (kind, cell_type), self._row(node, source)
         names = getattr(self.alphas.choices, kind)
+        left = getattr(self.alphas.labelled()[cell_type], kind)[node, source]
         measured = {
-            name: self._without([place], row, column)
-            for column, name in enumerate(names)
+            name: self._without([place], row, names.index(name))
+            for name in left
             if name != NONE
         }
         chosen = min(measured, key=lambda name: measured[name].worth)
