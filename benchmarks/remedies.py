@@ -6,9 +6,11 @@
 Every search takes its steps in one process, one after the other, round by round; the
 first is plain DARTS. Prints a Markdown table: the median step in that of plain DARTS,
 from round to round, and the same of an estimate of the eigenvalue, which a search
-makes once an epoch. `--output` keeps the seconds of all steps.
+makes once an epoch, and of an accuracy on one batch, of which a selection by
+perturbation measures many. `--output` keeps the seconds of all steps.
 """
 
+import functools
 import pathlib
 import statistics
 import sys
@@ -23,10 +25,12 @@ from keras_atdarts.experiments.runs import runtime
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.curvature import Curvature
+from keras_atdarts.search.mixing_evaluation import MixingEvaluation
 from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.regularizers import resolve_regularizers
 
 PLAIN, EIGENVALUE = "plain", "estimate of the eigenvalue"
+ACCURACY = "accuracy of a batch, in a selection"
 REGULARIZERS = ("beta_decay=25", "zero_one=10", "dirichlet_distance=0.001")
 REMEDIES = {
     PLAIN: {},
@@ -52,17 +56,17 @@ def main(argv=None):
     supernets = {name: make_supernet(name, arguments) for name in REMEDIES}
     for supernet in supernets.values():  # The first step traces it.
         workloads.time_fit(supernet, (batch, batch), 1)
-    curvature = Curvature(supernets[PLAIN])
-    curvature(batch)
-    seconds = {name: [] for name in (*REMEDIES, EIGENVALUE)}
+    estimates = make_estimates(supernets[PLAIN], batch)
+    seconds = {name: [] for name in (*REMEDIES, *estimates)}
     for _ in range(arguments.rounds):
         for name, supernet in supernets.items():
             ends = workloads.time_fit(supernet, (batch, batch), 1 + arguments.steps)
             steps = zip(ends[:-1], ends[1:], strict=True)
             seconds[name].append(statistics.median(end - start for start, end in steps))
-        start = time.perf_counter()
-        curvature(batch)
-        seconds[EIGENVALUE].append(time.perf_counter() - start)
+        for name, estimate in estimates.items():
+            start = time.perf_counter()
+            estimate()
+            seconds[name].append(time.perf_counter() - start)
         if arguments.output:
             atomic.write_json(arguments.output, seconds)
     print_table(seconds)
@@ -88,6 +92,20 @@ def make_supernet(name, arguments):
     return workloads.make_supernet(
         arguments, arguments.image_size, sampler=sampler, **options
     )
+
+
+def make_estimates(supernet, batch):
+    """Returns what is measured of a supernet between steps, as functions by name."""
+    curvature = Curvature(supernet)
+    accuracy = MixingEvaluation(supernet, [batch])
+    weights = supernet.alphas.weights()
+    estimates = {
+        EIGENVALUE: functools.partial(curvature, batch),
+        ACCURACY: functools.partial(accuracy, weights),
+    }
+    for estimate in estimates.values():  # Traces them.
+        estimate()
+    return estimates
 
 
 def print_table(seconds):

@@ -207,7 +207,7 @@ def search(config, dataset, split, steps, targets, training):
             supernet, stage, batches_from, targets, training, selecting
         )
         alphas = supernet.labelled_alphas()
-        stage = stage.after(alphas) if genotype is None else None
+        stage = None if supernet.stop_training else stage.after(alphas)
     genotype = genotype or derivation(config)(alphas)
     if training.workers.is_chief:
         with atomic.replacing(training.run.file(workdir.SUPERNET)) as unfinished:

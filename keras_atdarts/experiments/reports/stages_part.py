@@ -19,7 +19,7 @@ def stages_section(numbers):
     header = ["stage", "epochs", "cells", "operations on an edge", "seconds of a step"]
     return page.section(
         "Stages",
-        table([*header, "in the first stage's"], stage_rows(stages)),
+        table([*header, "in that of stage 1"], stage_rows(stages)),
         page.soft(REMARK),
         [
             page.details(
