@@ -4,8 +4,8 @@
     python benchmarks/step_profile.py search --operations at_darts --filters 8
 
 Prints a Markdown table: for each kind of operation its milliseconds in one step, summed
-over operations that run at the same time, the share of them, and how often it runs. A kernel that works with several
-threads counts while it runs, not once for each of them.
+over operations that run at the same time, the share of them, and how often it runs. A
+kernel that works with several threads counts while it runs, not once for each of them.
 """
 
 import collections
