@@ -120,13 +120,14 @@ def random_batch(batch_size, image_size=32):
     return images, np.arange(batch_size, dtype="int32") % NUM_CLASSES
 
 
-def time_fit(model, element, num_steps):
+def time_fit(model, element, num_steps, callbacks=()):
     """Trains as a user does; returns when each step ended, on a GPU too.
 
     Args:
         model: A compiled `keras.Model`.
         element: What `fit` takes for one step.
         num_steps: Integer, the first one included.
+        callbacks: List of further Keras callbacks.
 
     Returns:
         List of `time.perf_counter()` at the ends of the steps.
@@ -142,7 +143,7 @@ def time_fit(model, element, num_steps):
     model.fit(
         elements,
         steps_per_epoch=num_steps,
-        callbacks=[clock],
+        callbacks=[clock, *callbacks],
         shuffle=False,
         verbose=0,
     )

@@ -25,6 +25,7 @@ __version__ = "0.6.0"
 _HOME_OF = {
     "Adam": "training.optimizers",
     "AlphaWarmUp": "training.callbacks",
+    "AnnealingMonitor": "search.monitors",
     "Architect": "search.architect",
     "Augmentation": "data.augmentation",
     "CellGenotype": "genotypes",
@@ -34,7 +35,7 @@ _HOME_OF = {
     "Dirichlet": "search.samplers",
     "DropPath": "layers.drop_path",
     "DropPathSchedule": "training.callbacks",
-    "EigenvalueMonitor": "search.stopping",
+    "EigenvalueMonitor": "search.monitors",
     "EpochCosineDecay": "training.schedules",
     "EpochExponentialDecay": "training.schedules",
     "EpochLinear": "training.schedules",

@@ -42,6 +42,9 @@ def write(name, value):
 if NAME != "evaluate":
     write("config.json", {"finished": None})
     (workdir / "history.csv").write_text("epoch,alpha_accuracy\\n0,0.25\\n1,0.75\\n")
+    (workdir / "resources.csv").write_text("epoch,core_seconds\\n0,900\\n1,2700\\n")
+    genotypes = ("a", "b", "a", "a", "a")
+    write("alphas.json", [{"genotype": {"nodes": name}} for name in genotypes])
 print("begun", flush=True)
 end = time.monotonic() + 60
 while (HERE / f"hold-{NAME}-{arm}-{seed}").exists() and time.monotonic() < end:

@@ -290,6 +290,30 @@ def test_remedies_are_compared_with_plain_darts(benchmark, capsys):
     assert "| perturbation | 1.75 | 1.50 to 2.00 |" in table
 
 
+def test_kernels_of_a_profile_are_summed_by_kind(benchmark):
+    events = [
+        ("cell/conv:Conv2D", 3e9),
+        ("gradients/conv:Conv2D", 1e9),
+        ("cell/add:AddV2", 2e9),
+        ("StatefulPartitionedCall:StatefulPartitionedCall", 9e9),  # Holds others.
+        ("ExecutorState::Process", 9e9),
+        ("EagerLocalExecute: __inference_1", 9e9),
+    ]
+    times = benchmark("step_profile").times_by_kind(events)
+    assert times == {"Conv2D": (4.0, 2), "AddV2": (2.0, 1)}
+
+
+def test_a_step_is_profiled(benchmark, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark("measuring"), "hide_gpus", lambda: None)
+    words = ["--filters", "2", "--num-cells", "3", "--image-size", "8"]
+    words += ["--batch-size", "2", "--steps", "2"]
+    benchmark("step_profile").main(["retrain", *words])
+    first, _, *rows = capsys.readouterr().out.strip().splitlines()
+    assert first.startswith("A step takes ")
+    shares = [row.split("|")[3].strip() for row in rows[2:]]
+    assert sum(int(share.rstrip("%")) for share in shares) == pytest.approx(100, abs=7)
+
+
 def test_the_input_pipeline_is_measured(benchmark):
     words = ["--image-size", "32", "32", "--seconds", "0.2"]
     report = benchmark("measuring").run_worker("input_pipeline.py", *words)

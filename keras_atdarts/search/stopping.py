@@ -5,9 +5,7 @@ import numpy as np
 
 from keras_atdarts.genotypes.derivation import SKIP
 from keras_atdarts.genotypes.statistics import count_operation
-from keras_atdarts.search.curvature import Curvature
-
-EIGENVALUE = "alpha_eigenvalue"  # In the logs.
+from keras_atdarts.search.monitors import EIGENVALUE
 
 
 class StopSearch(keras.callbacks.Callback):
@@ -90,26 +88,6 @@ class StopWhenUnchanged(StopSearch):
         if len(last) <= self.epochs or any(each != last[0] for each in last):
             return None
         return f"the genotype has not changed for {self.epochs} epochs."
-
-
-class EigenvalueMonitor(keras.callbacks.Callback):
-    """Adds `alpha_eigenvalue` to the logs of each epoch, see `Curvature`.
-
-    It stands before the callbacks that record the logs.
-
-    Args:
-        batch: `(images, labels)` that alphas learn on, the same for all epochs.
-    """
-
-    def __init__(self, batch):
-        super().__init__()
-        self.batch = batch
-        self.curvature = None
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.curvature is None:
-            self.curvature = Curvature(self.model)
-        logs[EIGENVALUE] = self.curvature(self.batch)
 
 
 class StopAtEigenvalue(StopSearch):

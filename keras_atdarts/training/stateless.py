@@ -8,6 +8,8 @@ Reference:
     https://arxiv.org/abs/1604.06174
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -151,6 +153,8 @@ class SharedCalls:
         counts = len(variables.trained), len(variables.others)
         key = (kind, counts) if traced else id(layers[0])
         if key not in self._functions:
+            if self.recompute:
+                function = in_compute_dtype(layers[0].dtype_policy, function)
             self._functions[key] = Stateless(variables, function, traced)
         stateless = self._functions[key]
         if traced and self.jit_compile:
@@ -171,6 +175,23 @@ class SharedCalls:
     def compile(self):
         """Returns when XLA has compiled what has been traced."""
         self._compiler.wait()
+
+
+class Caller(keras.layers.Layer):
+    """Calls a function as a layer does: with variables in the compute dtype."""
+
+    def call(self, *, function):
+        return function()
+
+
+def in_compute_dtype(dtype_policy, function):
+    """Returns a function in which variables are read as in layers of a dtype policy.
+
+    The backward pass runs it outside of all layers, where Keras leaves variables of
+    mixed policies in the variable dtype.
+    """
+    caller = Caller(dtype=dtype_policy)
+    return lambda *tensors: caller(function=functools.partial(function, *tensors))
 
 
 def run(stateless, variables, *tensors):

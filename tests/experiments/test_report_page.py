@@ -15,6 +15,7 @@ from keras_atdarts.data.loading import load_dataset
 from keras_atdarts.experiments.reports.judgement import LONGEST_SIDE
 from keras_atdarts.experiments.reports.judgement import data_uri
 from keras_atdarts.experiments.reports.numbers import report_numbers
+from keras_atdarts.experiments.reports.page import curves_section
 from keras_atdarts.experiments.reports.records import SEARCH
 from keras_atdarts.experiments.reports.records import RunRecord
 from keras_atdarts.experiments.reports.search_page import search_page
@@ -363,3 +364,13 @@ def test_page_of_many_classes_stays_small(training):
     assert "Confusion matrix" not in page and "43.21%" in page
     assert page.count('class="bar"') == MOST_BARS - 1  # One is of 0 %.
     assert page.count("<td>class number") == MOST_CONFUSIONS
+
+
+def test_quantities_of_other_scales_have_charts_of_their_own():
+    names = ("loss", "accuracy", "alpha_eigenvalue", "temperature", "perturbation")
+    history = {"epoch": [1, 2], **{name: [2.0, 1.0] for name in names}}
+    figures = str(curves_section(history)).split("<figcaption>")[1:]
+    captions = [each.partition(" by epoch")[0] for each in figures]
+    hessian = "Largest eigenvalue of the alphas&#x27; Hessian"
+    assert captions == ["Loss", "Accuracy", hessian, "Temperature and perturbation"]
+    assert "temperature" in figures[3] and "temperature" not in figures[0]

@@ -1,6 +1,7 @@
 """Seconds and memory of epochs, as a run records them."""
 
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -54,6 +55,10 @@ def test_every_epoch_has_its_seconds_and_memory(tmp_path):
     found = rows(path)
     assert [row["epoch"] for row in found] == [0, 1, 2]
     assert all(0.2 <= row["seconds"] < 30 for row in found)
+    # The wait of the callback is on no core.
+    cores = os.cpu_count()
+    assert all(0 < row["core_seconds"] < cores * row["seconds"] for row in found)
+    assert sum(row["core_seconds"] for row in found) < time.process_time()
     memory = [row["peak_memory"] for row in found]
     # The kernel counts pages for each processor, and adds them up late.
     late = 2**22

@@ -68,6 +68,9 @@ def test_results_of_an_arm(study):
     ]
     assert [run["search_seconds"] for run in arm["runs"]] == seconds
     assert min(seconds) > 0
+    assert arm["search_core_hours"] == {"mean": 1.0, "standard_deviation": 0.0}
+    assert arm["training_core_hours"]["mean"] == 1.0
+    assert [run["unchanged_epochs"] for run in arm["runs"]] == [2] * 3
     assert json.loads(json.dumps(study.results))["arms"]["darts"] == arm
 
 
@@ -75,6 +78,8 @@ def test_results_of_an_arm(study):
 def test_arms_without_search_have_no_search_time(study, name):
     arm = study.results["arms"][name]
     assert arm["search_seconds"] is None
+    assert arm["search_core_hours"] is None
+    assert arm["training_core_hours"]["mean"] == 1.0
     assert {run["supernet_accuracy"] for run in arm["runs"]} == {None}
 
 
@@ -133,9 +138,9 @@ def test_page_has_the_numbers_and_says_how_they_came_about(study):
         "89.00 ± 1.00 %",
         "89.00% (0), 90.00% (1), 88.00% (2)",
     ]
-    assert random[3:] == ["1,001", "5,000", "none", "-"]
+    assert random[3:] == ["1,001", "5,000", "none", "1.00", "-", "-"]
     assert darts[1] == "91.00 ± 1.00 %" and darts[5].endswith(" s")
-    assert darts[6] == "75.00%, 75.00%, 75.00%"
+    assert darts[6:] == ["1.00 + 1.00", "2, 2, 2", "75.00%, 75.00%, 75.00%"]
     assert mine[1] == "10.00 ± 0.00 %"
     assert rows(page, "## Differences")[0] == [
         *("darts", "random", "+2.00 ± 1.00", "3", "0.25", "0.25")
@@ -170,7 +175,7 @@ def test_unfinished_runs_are_named_and_left_out(tmp_path):
     random, darts, mine = rows(page, "supernet accuracy")
     assert random[1:3] == ["89.00 %", "89.00% (0)"]
     assert darts[1:3] == ["91.50 ± 0.71 %", "92.00% (1), 91.00% (2)"]
-    assert mine[1:] == ["-"] * 4 + ["none", "-"]
+    assert mine[1:] == ["-"] * 4 + ["none", "-", "-", "-"]
     assert study.results["comparisons"] == [] and "## Differences" not in page
     assert len(dots(draw_accuracies(study.results["arms"]))) == 3
 

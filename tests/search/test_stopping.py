@@ -10,9 +10,8 @@ from layer_checks import random_images
 
 from keras_atdarts.genotypes.cell import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
-from keras_atdarts.search import stopping
 from keras_atdarts.search.curvature import Curvature
-from keras_atdarts.search.stopping import EIGENVALUE
+from keras_atdarts.search.monitors import EIGENVALUE
 from keras_atdarts.search.stopping import StopAtEigenvalue
 from keras_atdarts.search.stopping import StopAtSkips
 from keras_atdarts.search.stopping import StopWhenUnchanged
@@ -117,12 +116,3 @@ def test_the_eigenvalue_is_that_of_the_hessian(supernet):
     values = np.linalg.eigvalsh(hessian)
     expected = values[np.argmax(np.abs(values))]
     np.testing.assert_allclose(found, expected, rtol=1e-2)
-
-
-def test_the_monitor_adds_to_the_logs(supernet, monkeypatch):
-    monkeypatch.setattr(stopping, "Curvature", lambda model: lambda batch: 0.5)
-    monitor = stopping.EigenvalueMonitor(data())
-    monitor.set_model(supernet)
-    logs = {"loss": 1.0}
-    monitor.on_epoch_end(0, logs)
-    assert logs == {"loss": 1.0, EIGENVALUE: 0.5}

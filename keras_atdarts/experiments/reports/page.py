@@ -18,6 +18,7 @@ from keras_atdarts.experiments.reports.records import NOTICE_NAMES
 from keras_atdarts.experiments.runs.settings import show_value
 from keras_atdarts.search.expected_cost import DERIVED
 from keras_atdarts.search.expected_cost import EXPECTED
+from keras_atdarts.search.monitors import ANNEALED
 
 CURVE_NAMES = {
     "loss": "on the training images",
@@ -124,13 +125,16 @@ def curves_section(history, remark=None):
     ]
     accuracies = [name for name in others if name.endswith("accuracy")]
     eigenvalues = [name for name in others if name.endswith("eigenvalue")]
-    losses = [name for name in others if name not in (*accuracies, *eigenvalues)]
+    annealed = [name for name in others if name in ANNEALED]
+    apart = (*accuracies, *eigenvalues, *annealed)
+    losses = [name for name in others if name not in apart]
     figures = [
         curve_figure(caption, names, history)
         for caption, names in (
             ("Loss", losses),
             ("Accuracy", accuracies),
             ("Largest eigenvalue of the alphas' Hessian", eigenvalues),
+            ("Temperature and perturbation", annealed),
         )
         if names
     ]

@@ -21,7 +21,8 @@ from keras_atdarts.experiments.runs.workdir import remove
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.kernels.machine import peak_gpu_memory
 
-COLUMNS = ("epoch", "seconds", "peak_memory", "peak_gpu_memory")  # Of the costs.
+# Of the costs.
+COLUMNS = ("epoch", "seconds", "core_seconds", "peak_memory", "peak_gpu_memory")
 
 
 def record_callbacks(run):
@@ -101,19 +102,21 @@ class History(Rows):
 class Resources(Rows):
     """Writes what each epoch cost.
 
-    That are its seconds, with those of preparing the first step, and the most bytes
-    of main memory and of all GPUs that the process has held until then. An epoch that
-    was stopped counts from where it went on. The costs are not in the history, which
-    a repeated run repeats to the last bit.
+    That are its seconds, with those of preparing the first step; the seconds that all
+    its threads were on a core, which other work on the machine changes little; and the
+    most bytes of main memory and of all GPUs that the process has held until then. An
+    epoch that was stopped counts from where it went on. The costs are not in the
+    history, which a repeated run repeats to the last bit.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.monotonic()
+        self.start = time.monotonic(), time.process_time()
 
     def values(self, logs):
-        seconds = time.monotonic() - self.start
-        memory = (peak_main_memory(), peak_gpu_memory())
-        return dict(zip(COLUMNS[1:], (f"{seconds:.3f}", *memory), strict=True))
+        ends = time.monotonic(), time.process_time()
+        times = [end - start for end, start in zip(ends, self.start, strict=True)]
+        costs = (*(f"{each:.3f}" for each in times), peak_main_memory())
+        return dict(zip(COLUMNS[1:], (*costs, peak_gpu_memory()), strict=True))
 
 
 class TensorBoard(keras.callbacks.Callback):

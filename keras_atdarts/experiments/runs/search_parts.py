@@ -13,12 +13,13 @@ from keras_atdarts.layers.batch_normalization import synchronize_batch_normaliza
 from keras_atdarts.search.architect import FirstOrder
 from keras_atdarts.search.architect import SecondOrder
 from keras_atdarts.search.expected_cost import CostMonitor
+from keras_atdarts.search.monitors import EIGENVALUE
+from keras_atdarts.search.monitors import AnnealingMonitor
+from keras_atdarts.search.monitors import EigenvalueMonitor
 from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.regularizers import resolve_regularizers
 from keras_atdarts.search.samplers import GumbelSoftmax
 from keras_atdarts.search.samplers import get_sampler
-from keras_atdarts.search.stopping import EIGENVALUE
-from keras_atdarts.search.stopping import EigenvalueMonitor
 from keras_atdarts.search.stopping import StopAtEigenvalue
 from keras_atdarts.search.stopping import StopAtSkips
 from keras_atdarts.search.stopping import StopWhenUnchanged
@@ -146,7 +147,9 @@ def make_monitors(config, batches_from, targets, derive):
         targets: See `make_cost_targets`.
         derive: See `derivation`.
     """
-    monitors = [CostMonitor(targets, derive)] if targets else []
+    monitors = [AnnealingMonitor()]
+    if targets:
+        monitors.append(CostMonitor(targets, derive))
     if config.eigenvalue != "off":
         # The same batch after a resumption.
         _, of_alphas = next(iter(batches_from(0)))

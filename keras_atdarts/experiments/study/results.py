@@ -9,6 +9,8 @@ from keras_atdarts.experiments.study.arms import RANDOM
 from keras_atdarts.experiments.study.arms import SEARCHED
 from keras_atdarts.experiments.study.comparison import compare_pairs
 from keras_atdarts.experiments.study.comparison import sample_deviation
+from keras_atdarts.experiments.study.run_facts import core_hours
+from keras_atdarts.experiments.study.run_facts import unchanged_epochs
 from keras_atdarts.experiments.study.units import EVALUATION
 from keras_atdarts.experiments.study.units import SEARCH
 from keras_atdarts.experiments.study.units import TRAINING
@@ -21,7 +23,14 @@ from keras_atdarts.operations import attention_names
 
 BASELINES = (RANDOM, "darts")
 EVALUATED = ("accuracy", "parameters", "multiply_adds", "num_examples")
-QUANTITIES = ("accuracy", "parameters", "multiply_adds", "search_seconds")
+QUANTITIES = (
+    "accuracy",
+    "parameters",
+    "multiply_adds",
+    "search_seconds",
+    "search_core_hours",
+    "training_core_hours",
+)
 ASPECTS = ("cell_type", "source_kind", "depth")
 
 
@@ -68,17 +77,21 @@ def describe_run(unit, kind):
     """Returns what was measured in a finished run, as a dict."""
     evaluation = unit.run(TRAINING).read_json(workdir.EVALUATION)
     times = StepTimes(unit)
-    accuracy = seconds = None
+    accuracy = seconds = hours = unchanged = None
     if kind == SEARCHED:
-        history = read_columns(unit.run(SEARCH).file(workdir.HISTORY))
-        accuracy = history["alpha_accuracy"][-1]
+        search = unit.run(SEARCH)
+        accuracy = read_columns(search.file(workdir.HISTORY))["alpha_accuracy"][-1]
         seconds = times.seconds(SEARCH)
+        hours, unchanged = core_hours(search), unchanged_epochs(search)
     return {
         "seed": unit.seed,
         **{name: evaluation[name] for name in EVALUATED},
         "supernet_accuracy": accuracy,
+        "unchanged_epochs": unchanged,
         "search_seconds": seconds,
+        "search_core_hours": hours,
         "training_seconds": times.seconds(TRAINING),
+        "training_core_hours": core_hours(unit.run(TRAINING)),
     }
 
 

@@ -22,7 +22,10 @@ HOW_MEASURED = (
     "standard deviation over the seeds. A run has one seed, for its search and its "
     "training. Parameters and multiply-adds (for one image) are means. Search time is "
     "the mean wall-clock time of one search; a search that was stopped counts with all "
-    "its attempts. Supernet accuracy is that of the last search epoch, on the training "
+    "its attempts. Core-hours are those of search and training of one run, summed over "
+    "threads: they hardly depend on what else a machine does. Unchanged epochs are "
+    "those at the end of each search that left its genotype as it was. Supernet "
+    "accuracy is that of the last search epoch, on the training "
     "images that the alphas learn from: it is not the accuracy of any network."
 )
 HOW_COMPARED = (
@@ -111,6 +114,8 @@ def accuracy_table(arms):
             "parameters": show_count(arm["parameters"]),
             "multiply-adds": show_count(arm["multiply_adds"]),
             "search time": show_time(arm["search_seconds"]),
+            "core-hours": show_core_hours(arm),
+            "unchanged epochs": show_unchanged(arm["runs"]),
             "supernet accuracy": ", ".join(supernets) or "-",
         }
         rows.append(row)
@@ -212,6 +217,18 @@ def show_deviation(summary):
 def show_count(summary):
     """Returns the mean of counts."""
     return "-" if summary is None else f"{summary['mean']:,.0f}"
+
+
+def show_core_hours(arm):
+    """Returns the mean core-hours of an arm's searches and of its trainings."""
+    parts = [arm["search_core_hours"], arm["training_core_hours"]]
+    return " + ".join(f"{each['mean']:.2f}" for each in parts if each) or "-"
+
+
+def show_unchanged(runs):
+    """Returns the epochs that left the genotype of each search as it was."""
+    known = [run["unchanged_epochs"] for run in runs]
+    return ", ".join(str(each) for each in known if each is not None) or "-"
 
 
 def show_time(summary):

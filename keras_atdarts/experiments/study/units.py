@@ -137,19 +137,20 @@ class StepTimes:
 
     def begin(self, step_name):
         """Notes that a process of a step begins now."""
-        self._write(step_name, [*self._spans(step_name), [time.time(), None]])
+        self._write(step_name, [*self.spans(step_name), [time.time(), None]])
 
     def end(self, step_name):
         """Notes that the process which began last ends now."""
-        *spans, (begin, _) = self._spans(step_name)
+        *spans, (begin, _) = self.spans(step_name)
         self._write(step_name, [*spans, [begin, time.time()]])
 
     def seconds(self, step_name):
         """Returns the wall-clock time of a step so far; None if it never began."""
-        spans = self._spans(step_name)
+        spans = self.spans(step_name)
         return sum(end - begin for begin, end in spans) if spans else None
 
-    def _spans(self, step_name):
+    def spans(self, step_name):
+        """Returns the pairs of beginning and end, in seconds since 1970."""
         log = self.unit.log(step_name)
         return [
             [begin, max(begin, log.stat().st_mtime) if end is None else end]
