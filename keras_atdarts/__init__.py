@@ -20,7 +20,7 @@ file that it loads.
 import importlib
 import sys
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 _HOME_OF = {
     "Adam": "training.optimizers",
