@@ -2,6 +2,8 @@ import gc
 
 import keras
 import pytest
+from skips import pytest_make_collect_report as pytest_make_collect_report
+from skips import pytest_runtest_makereport as pytest_runtest_makereport
 from tensorflow.python.framework.config import disable_op_determinism
 
 from keras_atdarts.data.bucket import without_bucket
