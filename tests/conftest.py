@@ -2,6 +2,7 @@ import gc
 
 import keras
 import pytest
+import tensorflow as tf
 from skips import pytest_make_collect_report as pytest_make_collect_report
 from skips import pytest_runtest_makereport as pytest_runtest_makereport
 from tensorflow.python.framework.config import disable_op_determinism
@@ -12,6 +13,9 @@ from keras_atdarts.kernels.machine import divide_cpu
 
 # Before TensorFlow runs anything: the tests of several devices need them.
 divide_cpu(4)
+# Grappler takes longer than the few steps of a test. Tests of what it does to a graph
+# switch it on, and those of the README run with it.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(autouse=True)
