@@ -17,7 +17,14 @@ from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.search.operation_costs import operation_costs
 from keras_atdarts.search.supernet import Supernet
 
-FOLDER = pathlib.Path(__file__).parents[1] / "train"
+HELPERS = pathlib.Path(__file__).parent
+FOLDER = HELPERS.parent / "train"
+ALONE = f"""
+import sys
+sys.path.append({str(HELPERS)!r})
+import scripts
+sys.exit(scripts.run(*sys.argv[1:]))
+"""
 
 # The smallest networks and shortest trainings there are.
 SMALL = "--filters 4 --num-cells 3 --batch-size 4 --steps-per-epoch 2".split()
@@ -56,6 +63,11 @@ def run(name, *words):
             return end.code
         finally:
             keras.config.set_dtype_policy("float32")
+
+
+def command(name, *words):
+    """Returns the command that does the same as `run` in a process of its own."""
+    return [sys.executable, "-c", ALONE, name, *map(str, words)]
 
 
 class Watch:

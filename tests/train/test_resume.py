@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 
@@ -60,9 +59,11 @@ class Killed:
 
 
 def start(words):
-    command = [sys.executable, scripts.FOLDER / words[0], *words[1:]]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        scripts.command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
