@@ -127,7 +127,7 @@ def runs(tmp_path_factory):
     """Returns `{script: (run left alone, Killed)}`."""
     place = tmp_path_factory.mktemp("resume")
     images = sample_data.write_image_folder(place / "images", (12, 12, 1), 40)
-    (genotype,) = random_genotypes(SPACE, 1, seed=1)
+    (genotype,) = random_genotypes(SPACE, 1, seed=1, num_nodes=2)
     genotype.save(place / "genotype.json")
     shared = [*SHARED.split(), "--dataset", str(images)]
     searching = ["search.py", *shared, *PARTIAL.split(), *REMEDIES.split()]
