@@ -16,7 +16,7 @@ search: install
 	$(VENV)/bin/python train/search.py
 
 test: install
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 
 import scripts
 
@@ -27,7 +26,7 @@ def tf_config(addresses, index):
 def start(name, *words, **environment):
     """Returns the process of `python train/NAME WORDS`; it prints to stdout alone."""
     return subprocess.Popen(
-        [sys.executable, scripts.FOLDER / name, *map(str, words)],
+        scripts.command(name, *words),
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,6 +5,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.networks.derived import build_network
 
@@ -16,7 +17,23 @@ DATASET = {
     "mean": [0.5, 0.4, 0.3],
     "std": [0.2, 0.3, 0.1],
 }
-GENOTYPE = Genotype.load("DARTS_V2")
+# Half of the cells of DARTS_V2, with its kinds of operations.
+GENOTYPE = Genotype(
+    normal=CellGenotype(
+        [
+            [("sep_conv_3x3", 0), ("skip_connect", 1)],
+            [("sep_conv_3x3", 1), ("dil_conv_3x3", 2)],
+        ],
+        [2, 3],
+    ),
+    reduction=CellGenotype(
+        [
+            [("max_pool_3x3", 0), ("max_pool_3x3", 1)],
+            [("skip_connect", 2), ("max_pool_3x3", 1)],
+        ],
+        [2, 3],
+    ),
+)
 
 
 @functools.cache

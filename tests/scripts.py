@@ -10,10 +10,21 @@ from unittest import mock
 
 import keras
 
+from keras_atdarts.experiments.runs import cost_targets
+from keras_atdarts.experiments.runs import search_parts
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.script import run_script
+from keras_atdarts.search.operation_costs import operation_costs
+from keras_atdarts.search.supernet import Supernet
 
-FOLDER = pathlib.Path(__file__).parents[1] / "train"
+HELPERS = pathlib.Path(__file__).parent
+FOLDER = HELPERS.parent / "train"
+ALONE = f"""
+import sys
+sys.path.append({str(HELPERS)!r})
+import scripts
+sys.exit(scripts.run(*sys.argv[1:]))
+"""
 
 # The smallest networks and shortest trainings there are.
 SMALL = "--filters 4 --num-cells 3 --batch-size 4 --steps-per-epoch 2".split()
@@ -30,16 +41,33 @@ def load(name):
     return module
 
 
+@contextlib.contextmanager
+def small_cells():
+    """Gives searches within the block cells of two nodes: 5 edges, not 14, to trace."""
+    supernet = functools.partial(Supernet, num_nodes=2)
+    costs = functools.partial(operation_costs, num_nodes=2)
+    with (
+        mock.patch.object(search_parts, "Supernet", supernet),
+        mock.patch.object(cost_targets, "operation_costs", costs),
+    ):
+        yield
+
+
 def run(name, *words):
-    """Returns the exit code of `python train/NAME WORDS`."""
+    """Returns the exit code of `python train/NAME WORDS`, see `small_cells`."""
     argv = [str(word) for word in words]
-    with mock.patch.object(sys, "argv", [str(FOLDER / name), *argv]):
+    with mock.patch.object(sys, "argv", [str(FOLDER / name), *argv]), small_cells():
         try:
             return run_script(load(name).main, argv)
         except SystemExit as end:
             return end.code
         finally:
             keras.config.set_dtype_policy("float32")
+
+
+def command(name, *words):
+    """Returns the command that does the same as `run` in a process of its own."""
+    return [sys.executable, "-c", ALONE, name, *map(str, words)]
 
 
 class Watch:

@@ -109,10 +109,10 @@ def test_what_xla_compiles_is_kept_unless_it_is_not_to_be(keeps, tmp_path):
     flag = "--jit-cache" if keeps else "--no-jit-cache"
     words = "--filters 2 --num-cells 3 --batch-size 4 --steps-per-epoch 1 --epochs 1"
     words = [*words.split(), "--operations", "none", "skip_connect", "avg_pool_3x3"]
-    command = [sys.executable, scripts.FOLDER / "search.py", *words, "--jit", flag]
+    words += ["--jit", flag, "--workdir", tmp_path / "run"]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     subprocess.run(
-        [*command, "--workdir", tmp_path / "run"],
+        scripts.command("search.py", *words),
         env=environment,
         check=True,
         capture_output=True,

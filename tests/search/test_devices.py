@@ -53,10 +53,10 @@ def in_a_process_of_its_own(call):
     subprocess.run([sys.executable, "-c", program], cwd=place, check=True)
 
 
-# Two devices are enough for the exact product, whose graph is the largest.
+# Two devices are enough where the graph is larger.
 @pytest.mark.parametrize(
     ("order", "num_devices"),
-    [("first", NUM_DEVICES), ("second", NUM_DEVICES), ("exact", 2), ("random", 2)],
+    [("first", NUM_DEVICES), ("second", 2), ("exact", 2), ("random", 2)],
 )
 def test_steps_on_several_devices_are_those_on_one(order, num_devices):
     in_a_process_of_its_own(f"compare_steps({order!r}, {num_devices})")

@@ -153,7 +153,9 @@ def test_equal_betas_make_nodes_means_of_their_edges():
 def test_gradients_of_alphas_and_betas_are_those_of_the_loss(architect):
     """At a rate of 0, the weights do not answer, and all orders are the first."""
     operations = (*SMALL_SPACE, "channel_attention")
-    supernet = make_supernet(operations=operations, dtype="float64", **PARTIAL)
+    supernet = make_supernet(
+        operations=operations, num_nodes=2, dtype="float64", **PARTIAL
+    )
     supernet.compile(SGD(0.0), SGD(0.1))
     data = batch(1, "float64")
     loss = supernet.training_loss()

@@ -80,7 +80,7 @@ def test_softmax_is_in_float32(policy):
 def searched(dtype):
     """Returns logits before a step, and how the step changes weights and alphas."""
     keras.utils.set_random_seed(0)
-    supernet = Supernet(3, filters=4, num_cells=3, dtype=dtype)
+    supernet = Supernet(3, filters=4, num_cells=3, num_nodes=2, dtype=dtype)
     supernet.build((None, *IMAGE_SHAPE))
     supernet.compile(SGD(0.1), SGD(0.1))
     images = tf.constant(random_images((8, *IMAGE_SHAPE)))

@@ -1,7 +1,6 @@
 """The same seed gives the same search to the last bit, another one another."""
 
 import subprocess
-import sys
 from unittest import mock
 
 import pytest
@@ -21,11 +20,12 @@ def results(tmp_path_factory):
     """Returns the contents of the results of three searches, run side by side."""
     place = tmp_path_factory.mktemp("reproducibility")
     seeds = {"first": 1, "again": 1, "other": 2}
-    words = [sys.executable, scripts.FOLDER / "search.py", "--deterministic"]
-    words += [*SHORT.split(), *SPACE.split()]
+    words = ["--deterministic", *SHORT.split(), *SPACE.split()]
     processes = [
         subprocess.Popen(
-            [*words, "--seed", str(seed), "--workdir", place / name],
+            scripts.command(
+                "search.py", *words, "--seed", seed, "--workdir", place / name
+            ),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -173,7 +173,7 @@ def test_the_gradient_of_attention_after_operations_is_that_of_the_loss():
 
 
 def test_fit_learns_and_saves_everything(tmp_path):
-    supernet = make_supernet(operations=["none", "skip_connect", "sep_conv_3x3"])
+    supernet = make_supernet(operations=SMALL_SPACE, num_nodes=2)
     supernet.compile(
         SGD(0.05, momentum=0.9, clip_norm=5.0), Adam(0.01, coupled_weight_decay=1e-3)
     )
@@ -266,7 +266,7 @@ def test_attention_after_operations_is_searched_saved_and_derived(tmp_path):
 
 
 def test_mixed_precision_keeps_alphas_and_logits_in_float32():
-    supernet = make_supernet(dtype="mixed_bfloat16")
+    supernet = make_supernet(num_nodes=2, dtype="mixed_bfloat16")
     supernet.compile(SGD(0.1), SGD(0.1))
     assert {alpha.dtype for alpha in supernet.alpha_variables} == {"float32"}
     assert supernet.cells[0].compute_dtype == "bfloat16"

@@ -1,16 +1,16 @@
 import json
-import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import scripts
 import tensorflow as tf
 from sample_data import with_orientation
 
 from keras_atdarts.networks.serving import image_decoder
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "train" / "predict.py"
+SCRIPT = scripts.FOLDER / "predict.py"
 CLASS_NAMES = ("dark", "medium", "bright")
 
 
@@ -59,7 +59,19 @@ def write_image(path, brightness, shape=(6, 5, 3)):
     return path
 
 
-def run(*words):
+@pytest.fixture
+def run(capfd):
+    """Returns a function that runs the script in this process."""
+
+    def run(*words):
+        code = scripts.run("predict.py", *words)
+        return subprocess.CompletedProcess(words, code, *capfd.readouterr())
+
+    return run
+
+
+def run_alone(*words):
+    """Runs the script as a user would."""
     return subprocess.run(
         [sys.executable, SCRIPT, *map(str, words)], capture_output=True, text=True
     )
@@ -69,7 +81,7 @@ def errors(done):
     return [line for line in done.stderr.splitlines() if "predict.py: error: " in line]
 
 
-def test_images_of_all_kinds_are_classified_in_their_order(model, tmp_path):
+def test_images_of_all_kinds_are_classified_in_their_order(run, model, tmp_path):
     images = [
         write_image(tmp_path / "colour.jpg", 255),
         write_image(tmp_path / "grey.png", 0, (9, 4, 1)),
@@ -88,7 +100,7 @@ def test_images_of_all_kinds_are_classified_in_their_order(model, tmp_path):
     assert not errors(done)
 
 
-def test_probabilities_are_those_of_the_model(model, tmp_path):
+def test_probabilities_are_those_of_the_model(run, model, tmp_path):
     image = write_image(tmp_path / "a.png", 100)
     done = run(model, image, "--json", "--top", 2)
     classify = tf.saved_model.load(str(model)).signatures["serving_default"]
@@ -101,7 +113,7 @@ def test_probabilities_are_those_of_the_model(model, tmp_path):
     np.testing.assert_allclose(received, expected[[1, 0]], rtol=1e-6)
 
 
-def test_undecodable_image_is_reported_and_the_others_predicted(model, tmp_path):
+def test_undecodable_image_is_reported_and_the_others_predicted(run, model, tmp_path):
     whole = write_image(tmp_path / "whole.jpg", 255, (40, 40, 3))
     truncated = tmp_path / "truncated.jpg"
     truncated.write_bytes(whole.read_bytes()[:200])
@@ -129,14 +141,14 @@ def test_photographs_in_cmyk_and_held_sideways(request, name, tmp_path):
     image.fromarray(seen).convert("CMYK").save(tmp_path / "cmyk.jpg")
     sideways = tf.io.encode_jpeg(np.rot90(seen), quality=100).numpy()
     (tmp_path / "turned.jpg").write_bytes(with_orientation(sideways, 6))
-    done = run(request.getfixturevalue(name), tmp_path, "--top", 1)
+    done = run_alone(request.getfixturevalue(name), tmp_path, "--top", 1)
     assert done.returncode == 0, done.stderr
     for line, path in zip(done.stdout.splitlines(), ("cmyk", "turned"), strict=True):
         assert f"{path}.jpg: dark" in line
     assert "Unsupported color conversion" not in done.stderr
 
 
-def test_folder_gives_its_images_sorted(model, tmp_path):
+def test_folder_gives_its_images_sorted(run, model, tmp_path):
     write_image(tmp_path / "b.png", 0)
     write_image(tmp_path / "a.jpg", 255)
     for name in ("notes.txt", "1.heic", "2.HEIC", ".hidden"):
@@ -170,7 +182,7 @@ def test_folder_gives_its_images_sorted(model, tmp_path):
         "no image",
     ],
 )
-def test_bad_input_is_one_line_and_code_2(model, tmp_path, words, expected):
+def test_bad_input_is_one_line_and_code_2(run, model, tmp_path, words, expected):
     places = {name: tmp_path / name for name in ("empty", "junk", "wrong", "old")}
     places["empty"].mkdir()
     places["junk"].mkdir()

@@ -10,7 +10,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 
@@ -60,9 +59,11 @@ class Killed:
 
 
 def start(words):
-    command = [sys.executable, scripts.FOLDER / words[0], *words[1:]]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        scripts.command(*words),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -126,7 +127,7 @@ def runs(tmp_path_factory):
     """Returns `{script: (run left alone, Killed)}`."""
     place = tmp_path_factory.mktemp("resume")
     images = sample_data.write_image_folder(place / "images", (12, 12, 1), 40)
-    (genotype,) = random_genotypes(SPACE, 1, seed=1)
+    (genotype,) = random_genotypes(SPACE, 1, seed=1, num_nodes=2)
     genotype.save(place / "genotype.json")
     shared = [*SHARED.split(), "--dataset", str(images)]
     searching = ["search.py", *shared, *PARTIAL.split(), *REMEDIES.split()]
