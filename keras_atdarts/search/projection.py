@@ -14,8 +14,8 @@ class Projection:
     """Makes mixing weights one-hot where a choice is decided, and 0 where removed.
 
     `w' = scale * w + fixed`, with a scale of 1 on edges that are free and of 0 on the
-    others. Both are variables: a step that is traced once sees every decision. Weights
-    on free edges are as they were, so that their sum stays 1.
+    others. Both are variables: a step that is traced once sees every decision. Nothing
+    is normalised anew: the weights of free edges stay as they are.
 
     Args:
         alphas: `SupernetAlphas`. Setting it as their `projection` puts it in force.

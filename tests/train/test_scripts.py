@@ -385,7 +385,11 @@ def uncounted_conditions(config):
 @pytest.mark.parametrize(
     ("name", "words", "cheap"),
     [
-        ("search.py", [], {"operations": ("none", "skip_connect")}),
+        (
+            "search.py",
+            [],
+            {"operations": ("none", "skip_connect"), "selection_tuning_epochs": 1},
+        ),
         ("retrain.py", ["--genotype", "DARTS_V2"], {}),
     ],
 )

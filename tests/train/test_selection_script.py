@@ -16,7 +16,7 @@ from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.search.selection import PerturbationSelection
 
-EPOCHS, ROUNDS, STEPS = 1, 17, 2
+EPOCHS, ROUNDS, STEPS = 1, 6, 2  # Cells of two nodes: five edges, and one node.
 SETTINGS = (
     f"--filters 4 --num-cells 3 --batch-size 4 --steps-per-epoch {STEPS} "
     f"--epochs {EPOCHS} --selection perturbation --selection-tuning-epochs 1 "
@@ -95,11 +95,11 @@ def test_an_interrupted_selection_ends_the_same(
     words = words_of(run.path, images)
     with monkeypatch.context() as patch:
         script = scripts.load("search.py")
-        patch.setattr(script, "AlphaWarmUp", lambda _: Interruption(epoch=4))
+        patch.setattr(script, "AlphaWarmUp", lambda _: Interruption(epoch=3))
         assert scripts.run(*words) == 130
-    assert len(run.read_json(workdir.DECISIONS)) == 4
+    assert len(run.read_json(workdir.DECISIONS)) == 3
     decide = PerturbationSelection.decide
-    for number in (7, ROUNDS - 1):
+    for number in (4, ROUNDS - 1):
 
         def interrupted(selection, which, number=number):
             if which == number:

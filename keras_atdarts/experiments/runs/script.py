@@ -69,7 +69,8 @@ def command_line(script, *words):
     """
     place = [pathlib.Path(sys.argv[0]).with_name(script)]
     running = sys.modules["__main__"].__spec__
-    if running is not None and running.origin == sys.argv[0]:  # By `python -m`.
+    package = __name__.partition(".")[0]
+    if running is not None and running.name.startswith(f"{package}."):  # By -m.
         place = ["-m", f"{running.parent}.{pathlib.Path(script).stem}"]
     return shlex.join([python_name(), *map(str, (*place, *words))])
 
