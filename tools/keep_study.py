@@ -4,8 +4,8 @@
 
 A study that is copied back can be reported on and gone on with: steps that are finished
 are not repeated, and others begin anew. Checkpoints, networks, logs and pictures are
-left out. Alphas are rounded to four digits behind the point. A run that is there
-already is written again.
+left out. Alphas are rounded to four digits behind the point, and paths below the
+current directory are relative. A run that is there already is written again.
 """
 
 import argparse
@@ -58,7 +58,9 @@ def keep(unit, output):
         folder.mkdir(parents=True, exist_ok=True)
         for name in KEPT:
             if (step.workdir / name).exists():
-                shutil.copy(step.workdir / name, folder)
+                text = (step.workdir / name).read_text(encoding="utf-8")
+                text = text.replace(f"{pathlib.Path.cwd()}/", "")
+                atomic.write_text(folder / name, text)
         if (step.workdir / workdir.ALPHAS).exists():
             keep_alphas(step.workdir / workdir.ALPHAS, folder / workdir.ALPHAS)
     if done:
