@@ -29,6 +29,19 @@ FIELDS = [(config, field) for config in CONFIGS for field in dataclasses.fields(
 
 # A strength counts with either of two targets, which conditions cannot say.
 ALSO_NEEDED = {"target_strength": {"target_multiply_adds": 4e8}}
+# A selection by perturbation is refused with what chooses by the alphas.
+BY_ALPHAS = {
+    "stages": None,
+    "stage_cells": None,
+    "max_skip_connections": None,
+    "eigenvalue": "off",
+}
+BY_PERTURBATION = ("selection", "selection_tuning_epochs", "selection_images")
+CHOOSING = (*BY_ALPHAS, "stop_at_skip_connections", "stop_when_unchanged")
+BESIDE = {
+    **dict.fromkeys(BY_PERTURBATION, BY_ALPHAS),
+    **dict.fromkeys(CHOOSING, {"selection": "argmax"}),
+}
 
 
 def field_name(value):
@@ -44,7 +57,7 @@ def parse(config_class, *argv):
 
 # 20 epochs are more than a warm-up of 15, and 20 filters have four equal parts.
 CANDIDATES = (True, False, 0.01, 0.002, 1e-4, 2, 1, 3, 20)
-CANDIDATES += ((5, 7), (0.3, 0.4), "x", ("x",))
+CANDIDATES += ((5, 7), (0.3, 0.4), "x", ("x",), (7, 5), (3,), (3, 4, 5))
 
 
 def with_another_value(config, name):
@@ -137,6 +150,7 @@ def test_every_flag_overrides_every_preset(config_class, field):
     for name in config_class.presets:
         conditions = config_class.conditions(field.name)
         conditions |= ALSO_NEEDED.get(field.name, {})
+        conditions |= BESIDE.get(field.name, {}) if config_class is SearchConfig else {}
         preset = dataclasses.replace(config_class.preset(name), **conditions)
         changed = with_another_value(preset, field.name)
         words = as_words(changed, [*conditions, field.name])
