@@ -13,10 +13,14 @@ import pathlib
 import sys
 import tempfile
 
+import devices
 import flags
 import keras
-import measuring
 import workloads
+from tensorflow import profiler
+
+from keras_atdarts.experiments.runs import runtime
+from keras_atdarts.experiments.runs.script import run_script
 
 WARM_UP = 2  # Steps before those that count.
 SHOWN = 12  # Kinds of operations; the others are summed.
@@ -26,9 +30,7 @@ PICOSECONDS = 1e9  # In a millisecond.
 
 def main(argv=None):
     arguments = parse_arguments(argv)
-    measuring.hide_gpus()
-    from keras_atdarts.experiments.runs import runtime
-
+    devices.use_device("cpu")
     runtime.prepare_runtime()
     runtime.fix_randomness(0, deterministic=False)
     model, element = arguments.make(arguments)
@@ -91,8 +93,6 @@ class Profile(keras.callbacks.Callback):
         self.last = WARM_UP + steps - 1
 
     def on_train_batch_end(self, batch, logs=None):
-        from tensorflow import profiler
-
         if batch == WARM_UP - 1:
             profiler.experimental.start(str(self.folder))
         if batch == self.last:
@@ -143,4 +143,4 @@ def print_table(kinds, steps):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -11,8 +11,8 @@ from unittest import mock
 import keras
 
 from keras_atdarts.experiments.runs import cost_targets
+from keras_atdarts.experiments.runs import perturbation_selection
 from keras_atdarts.experiments.runs import search_parts
-from keras_atdarts.experiments.runs import selecting
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.search.operation_costs import operation_costs
@@ -50,7 +50,7 @@ def small_cells():
     with (
         mock.patch.object(search_parts, "Supernet", supernet),
         mock.patch.object(cost_targets, "operation_costs", costs),
-        mock.patch.object(selecting, "NUM_NODES", 2),
+        mock.patch.object(perturbation_selection, "NUM_NODES", 2),
     ):
         yield
 

@@ -51,6 +51,13 @@ def test_a_kept_study_has_its_results_and_can_go_on(tmp_path):
     assert collect(directory, description)["unfinished"] == []
 
 
+def test_what_is_no_study_is_told_in_one_line(tmp_path):
+    words = [sys.executable, TOOLS / "keep_study.py", tmp_path, tmp_path / "kept"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "There is no study in" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "kept").exists()
+
+
 def test_kept_alphas_are_rounded(tmp_path):
     (tmp_path / "alphas.json").write_text('[{"epoch": 3, "a": -0.123456}]')
     load("keep_study").keep_alphas(tmp_path / "alphas.json", tmp_path / "kept.json")

@@ -12,9 +12,11 @@ import argparse
 import json
 import pathlib
 import shutil
+import sys
 
 from keras_atdarts import atomic
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.script import run_script
 from keras_atdarts.experiments.study import directory as places
 from keras_atdarts.experiments.study.directory import StudyDirectory
 from keras_atdarts.experiments.study.units import TIMES
@@ -31,13 +33,13 @@ KEPT = (
 DIGITS = 4
 
 
-def main():
+def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("study", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     study = StudyDirectory(arguments.study)
     units = study_units(study, study.description())
     output = arguments.output
@@ -79,4 +81,4 @@ def keep_alphas(path, output):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -45,6 +45,7 @@ from keras_atdarts.experiments.runs.flags import changed_flags
 from keras_atdarts.experiments.runs.flags import config_from_arguments
 from keras_atdarts.experiments.runs.flags import config_parser
 from keras_atdarts.experiments.runs.imports import load_imports
+from keras_atdarts.experiments.runs.perturbation_selection import make_selection_rounds
 from keras_atdarts.experiments.runs.retrain_config import IMAGES_BY_PRESET
 from keras_atdarts.experiments.runs.script import command_line
 from keras_atdarts.experiments.runs.script import run_script
@@ -55,7 +56,6 @@ from keras_atdarts.experiments.runs.search_parts import derivation
 from keras_atdarts.experiments.runs.search_parts import make_monitors
 from keras_atdarts.experiments.runs.search_parts import make_stops
 from keras_atdarts.experiments.runs.search_parts import make_supernet
-from keras_atdarts.experiments.runs.selecting import make_selecting
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import flag_words
 from keras_atdarts.experiments.runs.stages import check_stage_operations
@@ -202,10 +202,10 @@ def search(config, dataset, split, steps, targets, training):
             training.go_on_with(supernet, optimizers)
         stage.begin(steps, training)
         batches_from = batches_of(config, dataset, split, training)
-        selecting = make_selecting(config, supernet, dataset, split[1], steps, training)
-        genotype = train_stage(
-            supernet, stage, batches_from, targets, training, selecting
+        rounds = make_selection_rounds(
+            config, supernet, dataset, split[1], steps, training
         )
+        genotype = train_stage(supernet, stage, batches_from, targets, training, rounds)
         alphas = supernet.labelled_alphas()
         stage = None if supernet.stop_training else stage.after(alphas)
     genotype = genotype or derivation(config)(alphas)
@@ -242,7 +242,7 @@ def batches_of(config, dataset, split, training):
     return batches_from
 
 
-def train_stage(supernet, stage, batches_from, targets, training, selecting):
+def train_stage(supernet, stage, batches_from, targets, training, rounds):
     """Trains weights and alphas of a stage, as the chief writes the run.
 
     Returns:
@@ -255,12 +255,12 @@ def train_stage(supernet, stage, batches_from, targets, training, selecting):
         AlphaWarmUp(stage.first_epoch + config.warm_up_epochs),
         *make_monitors(config, batches_from, targets, derive),
         *([] if is_chief else stops),
-        *([] if selecting is None else [selecting]),
+        *([] if rounds is None else [rounds]),
     ]
     of_chief = [GenotypeHistory(run, derive), *stops] if is_chief else []
     training.fit(supernet, batches_from, callbacks, of_chief, stage.end)
-    if selecting is not None:
-        return selecting.finish()
+    if rounds is not None:
+        return rounds.finish()
     stopped_for = [stop.genotype for stop in stops if stop.genotype is not None]
     return stopped_for[0] if stopped_for else None
 

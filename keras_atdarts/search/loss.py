@@ -67,6 +67,8 @@ class SupernetLoss:
     ):
         """Returns the training loss of a batch, its logits, and the moved statistics.
 
+        The loss is divided by the number of replicas: the sum over them is the mean.
+
         Args:
             batch: `(images, labels)`.
             weights: Optional list of tensors to stand for `self.weights`.

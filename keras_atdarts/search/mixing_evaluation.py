@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_atdarts.kernels.replicas import num_replicas
+
 
 class MixingEvaluation:
     """Measures a supernet with mixing weights that are passed in.
@@ -46,7 +48,8 @@ class MixingEvaluation:
             value, logits, _ = loss(batch, mixing=mixing, kernels_learn=0.0)
             labels = tf.cast(batch[1], tf.int64)
             hits = tf.cast(tf.argmax(logits, axis=-1) == labels, value.dtype)
-            return tf.reduce_mean(hits), value
+            # The loss is this replica's part of the mean over all.
+            return tf.reduce_mean(hits), value * num_replicas()
 
         found = strategy.run(of_replica, args=(mixing, batch))
         return [strategy.experimental_local_results(each)[0] for each in found]

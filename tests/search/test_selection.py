@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from layer_checks import random_images
 
-from keras_atdarts.experiments.runs.selecting import decision_from_dict
-from keras_atdarts.experiments.runs.selecting import decision_to_dict
+from keras_atdarts.experiments.runs.perturbation_selection import decision_from_dict
+from keras_atdarts.experiments.runs.perturbation_selection import decision_to_dict
 from keras_atdarts.genotypes.alphas import CELL_TYPES
 from keras_atdarts.genotypes.names import name_parts
+from keras_atdarts.kernels import machine
 from keras_atdarts.search.mixing_evaluation import MixingEvaluation
 from keras_atdarts.search.perturbation import RandomPerturbation
 from keras_atdarts.search.projection import Projection
@@ -183,6 +184,28 @@ def test_the_accuracy_is_that_of_the_supernet_in_training(trained):
         losses.append(float(supernet.loss_function(labels, logits)))
     np.testing.assert_allclose(found, (np.mean(hits), np.mean(losses)))
     assert evaluate._measure.experimental_get_tracing_count() == 1
+
+
+def test_two_devices_measure_and_learn_what_one_does():
+    found = []
+    for devices in (1, 2):
+        with machine.make_strategy(devices).scope():
+            supernet = make_supernet(num_nodes=1)
+            supernet.compile(SGD(0.1), SGD(0.1))
+            projection = supernet.alphas.projection = Projection(supernet.alphas)
+        projection.decide(("operations", "normal"), 0, 3)
+        images, labels = batch(4)
+        # The halves are alike, so that batch norms see the same statistics.
+        data = np.tile(images, (2, 1, 1, 1)), np.tile(labels, 2)
+        evaluate = MixingEvaluation(supernet, [data])
+        measured = evaluate(supernet.alphas.weights())
+        batches = tf.data.Dataset.from_tensors((data, data)).repeat()
+        supernet.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
+        found.append((measured, [np.array(x) for x in supernet.trainable_variables]))
+    (one, weights), (two, others) = found
+    np.testing.assert_allclose(one, two)
+    for mine, expected in zip(others, weights, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-7, atol=1e-10)
 
 
 def test_what_was_taken_out_does_not_learn(trained):

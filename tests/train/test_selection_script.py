@@ -1,20 +1,28 @@
 """A search whose genotype is selected by perturbation: run, reported, resumed."""
 
+import dataclasses
+import inspect
 import json
 import re
+import shutil
 
-import keras
 import numpy as np
 import pytest
 import sample_data
 import scripts
+from interrupted import Interruption
+from interrupted import assert_same_run
 
-from keras_atdarts.experiments.runs import checkpoints
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.perturbation_selection import images_to_measure
+from keras_atdarts.experiments.runs.perturbation_selection import selection_epochs
 from keras_atdarts.experiments.runs.records import read_columns
+from keras_atdarts.experiments.runs.search_config import SearchConfig
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.search.selection import PerturbationSelection
+from keras_atdarts.search.selection import plan_rounds
+from keras_atdarts.search.supernet import Supernet
 
 EPOCHS, ROUNDS, STEPS = 1, 6, 2  # Cells of two nodes: five edges, and one node.
 SETTINGS = (
@@ -71,22 +79,6 @@ def test_the_report_shows_what_was_measured(alone):
     assert page.count("what was measured</summary>") == 2
 
 
-class Interruption(keras.callbacks.Callback):
-    """Interrupts the second step of an epoch, once the first is in a checkpoint."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.interrupted = epoch
-        self.epoch = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.epoch == self.interrupted and batch == 1:
-            raise KeyboardInterrupt
-
-
 def test_an_interrupted_selection_ends_the_same(
     alone, images, tmp_path, monkeypatch, capsys
 ):
@@ -114,14 +106,7 @@ def test_an_interrupted_selection_ends_the_same(
     assert scripts.run(*words, "--resume") == 0
     assert f"round {ROUNDS} of {ROUNDS}" in capsys.readouterr().out
     names = (workdir.HISTORY, workdir.ALPHAS, workdir.GENOTYPE, workdir.DECISIONS)
-    for name in names:
-        assert run.file(name).read_text() == alone.file(name).read_text()
-    expected, found = (
-        checkpoints.Checkpoints(each.file(workdir.CHECKPOINTS)).newest()
-        for each in (alone, run)
-    )
-    for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
+    assert_same_run(run, alone, names)
 
 
 @pytest.mark.parametrize(
@@ -144,3 +129,32 @@ def test_what_does_not_go_together_is_refused(words, message, tmp_path, capsys):
     [line] = capsys.readouterr().err.splitlines()
     assert re.search(message, line), line
     assert not (tmp_path / "run").exists()
+
+
+def test_damaged_decisions_are_named(alone, images, tmp_path, capsys):
+    run = RunDirectory(tmp_path / "run")
+    shutil.copytree(alone.path, run.path)
+    run.write_json(workdir.CONFIG, {**run.read_json(workdir.CONFIG), "finished": None})
+    run.write_json(workdir.DECISIONS, [{"epoch": EPOCHS, "decisions": [{"node": 0}]}])
+    assert scripts.run(*words_of(run.path, images), "--resume") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search("'.*decisions.json' is damaged: expected the decisions", line)
+
+
+def test_images_that_measure_are_of_all_classes():
+    """They lie class by class in a folder."""
+    indices = np.arange(0, 100, 2)
+    config = SearchConfig(selection="perturbation", batch_size=4, selection_images=11)
+    found = images_to_measure(indices, config)
+    assert len(found) == 8 and np.isin(found, indices).all()
+    assert found.tolist() == sorted(found) and found[0] < 40 and found[-1] > 60
+    other = dataclasses.replace(config, seed=1)
+    assert found.tolist() != images_to_measure(indices, other).tolist()
+    for images, count in ((1, 4), (None, 48), (1000, 48)):
+        some = dataclasses.replace(config, selection_images=images)
+        assert len(images_to_measure(indices, some)) == count
+
+
+def test_the_epochs_are_those_of_the_supernet_that_is_trained():
+    num_nodes = inspect.signature(Supernet).parameters["num_nodes"].default
+    assert selection_epochs(3) == 3 * (len(plan_rounds(num_nodes)) - 1) == 48

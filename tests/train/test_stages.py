@@ -4,10 +4,11 @@ import json
 import re
 
 import keras
-import numpy as np
 import pytest
 import sample_data
 import scripts
+from interrupted import Interruption
+from interrupted import assert_same_run
 
 from keras_atdarts.experiments.runs import checkpoints
 from keras_atdarts.experiments.runs import workdir
@@ -94,23 +95,6 @@ def interrupt(words, monkeypatch, name, function):
         assert scripts.run(*words) == 130
 
 
-class Interruption(keras.callbacks.Callback):
-    """Interrupts the first step of an epoch, once its checkpoint is written."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.interrupted = epoch
-        self.epoch = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-        self.model.learn_alphas(epoch % EPOCHS >= 1)
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.epoch == self.interrupted and batch == 1:
-            raise KeyboardInterrupt
-
-
 def test_a_search_that_is_interrupted_at_the_border_ends_the_same(
     alone, images, tmp_path, monkeypatch, capsys
 ):
@@ -134,22 +118,18 @@ def test_a_search_that_is_interrupted_at_the_border_ends_the_same(
     resumed = [*words, "--resume"]
     interrupt(resumed, monkeypatch, "batches_of", in_the_second_stage)
     assert len(run.read_json(workdir.STAGES)) == 2
-    interrupt(resumed, monkeypatch, "AlphaWarmUp", lambda _: Interruption(epoch=3))
+    # The first epoch of a stage is its warm-up.
+    interruption = Interruption(epoch=3, learns=lambda epoch: epoch % EPOCHS >= 1)
+    interrupt(resumed, monkeypatch, "AlphaWarmUp", lambda _: interruption)
     capsys.readouterr()
     assert scripts.run(*resumed) == 0
     printed = capsys.readouterr().out
     assert "Resuming after step 7 of 8." in printed and "Stage 2 of 2" in printed
     assert "Stage 1 of 2" not in printed
-    for name in (workdir.HISTORY, workdir.ALPHAS, workdir.GENOTYPE, workdir.STAGES):
-        assert run.file(name).read_text() == alone.file(name).read_text()
-    expected, found = (
-        checkpoints.Checkpoints(each.file(workdir.CHECKPOINTS)).newest()
-        for each in (alone, run)
-    )
-    assert expected.step == found.step == 2 * EPOCHS * STEPS
-    assert expected.arrays.keys() == found.arrays.keys()
-    for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
+    names = (workdir.HISTORY, workdir.ALPHAS, workdir.GENOTYPE, workdir.STAGES)
+    assert_same_run(run, alone, names)
+    newest = checkpoints.Checkpoints(run.file(workdir.CHECKPOINTS)).newest()
+    assert newest.step == 2 * EPOCHS * STEPS
 
 
 def test_a_stop_ends_the_whole_search(images, tmp_path, capsys):

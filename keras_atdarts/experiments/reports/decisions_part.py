@@ -3,7 +3,7 @@
 from keras_atdarts.experiments.reports import page
 from keras_atdarts.experiments.reports.cells_part import CELL_NAMES
 from keras_atdarts.experiments.reports.markup import table
-from keras_atdarts.experiments.runs.selecting import decision_from_dict
+from keras_atdarts.experiments.runs.perturbation_selection import decision_from_dict
 from keras_atdarts.genotypes.names import source_name
 
 REMARK = (

@@ -13,8 +13,7 @@ from keras_atdarts.experiments.runs.import_config import ImportConfig
 from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.runs.retrain_config import RetrainConfig
 from keras_atdarts.experiments.runs.search_config import SearchConfig
-from keras_atdarts.experiments.runs.selecting import PERTURBATION
-from keras_atdarts.experiments.runs.selecting import selection_epochs
+from keras_atdarts.experiments.runs.search_config import total_epochs
 from keras_atdarts.genotypes.alphas import alphas_from_dict
 from keras_atdarts.genotypes.genotype import Genotype
 
@@ -94,13 +93,7 @@ class RunRecord:
     @property
     def epochs_planned(self):
         """The epochs of the whole run, of all stages; None where it has none."""
-        epochs = self.config.get("epochs")
-        if epochs is None:
-            return None
-        epochs *= 1 + len(self.config.get("stages") or ())
-        if self.config.get("selection") == PERTURBATION:
-            epochs += selection_epochs(self.config["selection_tuning_epochs"])
-        return epochs
+        return total_epochs(self.config) if "epochs" in self.config else None
 
     @property
     def is_finished(self):

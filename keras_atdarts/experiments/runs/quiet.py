@@ -39,10 +39,12 @@ def without_lines(pattern):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.close(writer)
-        pass_on(reader, pattern)
-        os._exit(0)
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.close(writer)
+            pass_on(reader, pattern)
+        finally:  # Whatever happens, only the parent goes on with the script.
+            os._exit(0)
     os.close(reader)
     stderr = os.dup(2)
     os.dup2(writer, 2)

@@ -4,10 +4,10 @@ import dataclasses
 import itertools
 
 from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs.perturbation_selection import PERTURBATION
+from keras_atdarts.experiments.runs.perturbation_selection import selection_epochs
 from keras_atdarts.experiments.runs.retrain_config import RETRAIN_PRESETS
 from keras_atdarts.experiments.runs.search_presets import SEARCH_PRESETS
-from keras_atdarts.experiments.runs.selecting import PERTURBATION
-from keras_atdarts.experiments.runs.selecting import selection_epochs
 from keras_atdarts.experiments.runs.settings import TEXT
 from keras_atdarts.experiments.runs.settings import flag_name
 from keras_atdarts.experiments.runs.settings import number
@@ -308,10 +308,7 @@ class SearchConfig(TrainingConfig):
     @property
     def total_epochs(self):
         """The epochs of all stages, and of the selection of the genotype."""
-        epochs = self.num_stages * self.epochs
-        if self.selection == PERTURBATION:
-            epochs += selection_epochs(self.selection_tuning_epochs)
-        return epochs
+        return total_epochs(vars(self))
 
     @classmethod
     def conditions(cls, name):
@@ -349,6 +346,19 @@ class SearchConfig(TrainingConfig):
                 "operations must not name one twice; "
                 f"received {', '.join(self.operations)}."
             )
+
+
+def total_epochs(settings):
+    """Returns the epochs of a whole search.
+
+    Args:
+        settings: Dict of the values of a `SearchConfig`; those that earlier versions
+            did not have may be missing.
+    """
+    epochs = settings["epochs"] * (1 + len(settings.get("stages") or ()))
+    if settings.get("selection") == PERTURBATION:
+        epochs += selection_epochs(settings["selection_tuning_epochs"])
+    return epochs
 
 
 def check_stages(config):

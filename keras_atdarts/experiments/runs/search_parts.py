@@ -3,9 +3,9 @@
 import functools
 
 from keras_atdarts.experiments.runs import workdir
+from keras_atdarts.experiments.runs.perturbation_selection import PERTURBATION
 from keras_atdarts.experiments.runs.records import read_columns
 from keras_atdarts.experiments.runs.runtime import fix_randomness
-from keras_atdarts.experiments.runs.selecting import PERTURBATION
 from keras_atdarts.experiments.runs.workers import refuse_workers
 from keras_atdarts.genotypes.derivation import derive_genotype
 from keras_atdarts.genotypes.genotype import Genotype

@@ -4,7 +4,7 @@ Every value stands once: the defaults of `SearchConfig` are those of DARTS, and 
 states only what it changes.
 """
 
-from keras_atdarts.experiments.runs.selecting import PERTURBATION
+from keras_atdarts.experiments.runs.perturbation_selection import PERTURBATION
 from keras_atdarts.operations import SEARCH_SPACES
 
 SEARCH_PRESETS = {
@@ -105,8 +105,8 @@ SEARCH_PRESETS = {
         "eigenvalue": "stop",
     },
     # python train/search.py --preset darts-pt
-    # 97.39 % in its paper. Its reference decides a round every 5 or 10 epochs, at a
-    # learning rate that begins again at a tenth: here it stays at its minimum.
+    # 97.39 % on average in its paper. Between the rounds its reference learns at a rate
+    # that falls again, from a tenth of the first one: here it stays at its minimum.
     "darts-pt": {
         "dataset": "cifar10",
         "operations": ("darts",),

@@ -5,8 +5,10 @@ after a stop.
 """
 
 import keras
+import numpy as np
 
 from keras_atdarts.data.batches import evaluation_batches
+from keras_atdarts.errors import InputError
 from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.genotypes.names import source_name
 from keras_atdarts.search.mixing_evaluation import MixingEvaluation
@@ -16,7 +18,7 @@ from keras_atdarts.search.selection import PerturbationSelection
 from keras_atdarts.search.selection import plan_rounds
 
 PERTURBATION = "perturbation"
-NUM_NODES = 4  # Of the supernets that searches train.
+NUM_NODES = 4  # Of the supernets that searches train: the default of `Supernet`.
 
 
 def selection_epochs(tuning_epochs):
@@ -24,7 +26,7 @@ def selection_epochs(tuning_epochs):
     return tuning_epochs * (len(plan_rounds(NUM_NODES)) - 1)
 
 
-class SelectingCallback(keras.callbacks.Callback):
+class SelectionRounds(keras.callbacks.Callback):
     """Decides a round before every few epochs, and keeps what was measured.
 
     `decisions.json` in the run's directory has an entry for each round: the epoch that
@@ -38,6 +40,9 @@ class SelectingCallback(keras.callbacks.Callback):
         tuning_epochs: Integer, the epochs between two rounds.
         steps_per_epoch: Integer.
         step: Integer, the steps that are done already.
+
+    Raises:
+        InputError: The file is there and does not hold decisions.
     """
 
     def __init__(
@@ -49,10 +54,17 @@ class SelectingCallback(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.tuning_epochs = tuning_epochs
         saved = run.read_optional_json(workdir.DECISIONS) or []
-        self.rounds = [each for each in saved if each["epoch"] * steps_per_epoch < step]
-        for each in self.rounds:
-            for decision in each["decisions"]:
-                selection.follow(decision_from_dict(decision))
+        try:
+            self.rounds = [x for x in saved if x["epoch"] * steps_per_epoch < step]
+            for each in self.rounds:
+                for decision in each["decisions"]:
+                    selection.follow(decision_from_dict(decision))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"'{run.file(workdir.DECISIONS)}' is damaged: expected the decisions "
+                "of the rounds that are done. Start the run again, with --overwrite in "
+                "place of --resume."
+            ) from error
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch < self.first_epoch:
@@ -83,8 +95,8 @@ class SelectingCallback(keras.callbacks.Callback):
         return self.selection.genotype()
 
 
-def make_selecting(config, supernet, dataset, indices, steps, training):
-    """Returns the `SelectingCallback` of a search, or None where alphas decide.
+def make_selection_rounds(config, supernet, dataset, indices, steps, training):
+    """Returns the `SelectionRounds` of a search, or None where alphas decide.
 
     Args:
         config: `SearchConfig`.
@@ -96,9 +108,7 @@ def make_selecting(config, supernet, dataset, indices, steps, training):
     """
     if config.selection != PERTURBATION:
         return None
-    wanted = config.selection_images or len(indices)
-    count = max(1, min(wanted, len(indices)) // config.batch_size)
-    chosen = sorted(indices[: count * config.batch_size])
+    chosen = images_to_measure(indices, config)
     batches = evaluation_batches(dataset, "train", config.batch_size, chosen)
     with training.workers.strategy.scope():
         selection = PerturbationSelection(
@@ -106,7 +116,23 @@ def make_selecting(config, supernet, dataset, indices, steps, training):
         )
     first, step = config.epochs, training.checkpointing.step
     tuning = config.selection_tuning_epochs
-    return SelectingCallback(selection, training.run, first, tuning, steps, step)
+    return SelectionRounds(selection, training.run, first, tuning, steps, step)
+
+
+def images_to_measure(indices, config):
+    """Returns the sorted positions of the images that measure an accuracy.
+
+    They are whole batches, drawn by the seed: the first images of a folder may all be
+    of one class.
+
+    Args:
+        indices: Array of the positions of the images for alphas, of a batch or more.
+        config: `SearchConfig`.
+    """
+    wanted = min(config.selection_images or len(indices), len(indices))
+    count = max(1, wanted // config.batch_size) * config.batch_size
+    drawn = np.random.default_rng(config.seed).permutation(indices)[:count]
+    return np.sort(drawn)
 
 
 def describe_decision(decision):
