@@ -30,6 +30,7 @@ sys.exit(scripts.run(*sys.argv[1:]))
 # The smallest networks and shortest trainings there are.
 SMALL = "--filters 4 --num-cells 3 --batch-size 4 --steps-per-epoch 2".split()
 SMALL_SPACE = "--operations none skip_connect sep_conv_3x3 channel_attention".split()
+SMALLEST_SPACE = "--operations none sep_conv_3x3".split()
 
 
 @functools.cache

@@ -30,7 +30,9 @@ def benchmark(monkeypatch):
 
 
 @pytest.fixture
-def torch_python(benchmark):
+def torch_python(benchmark, monkeypatch):
+    # Threads that wait for each other spin, and other tests wait for the cores.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     if not benchmark("comparisons").has_torch(TORCH_PYTHON):
         pytest.skip(f"{TORCH_PYTHON} has no PyTorch: pip install '.[benchmarks]'")
     return TORCH_PYTHON

@@ -3,6 +3,7 @@
 import pytest
 from test_readme import ROOT
 from test_readme import SNIPPETS
+from test_readme import smaller
 
 MISSING = "pip install nbclient ipykernel"
 nbclient = pytest.importorskip("nbclient", reason=MISSING)
@@ -28,9 +29,8 @@ def text_of(outputs):
 def test_snippets_and_pictures_in_a_notebook(tmp_path):
     for name in ("saved_models", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    search, classify, picture, summary = run(
-        tmp_path, *SNIPPETS[:2], "genotype", "supernet.summary()"
-    )
+    programs = smaller(SNIPPETS[0]), SNIPPETS[1], "genotype", "supernet.summary()"
+    search, classify, picture, summary = run(tmp_path, *programs)
     assert "loss" in text_of(search) and "Variant folder" not in text_of(search)
     assert text_of(classify).strip().startswith("[[")
     [shown] = picture

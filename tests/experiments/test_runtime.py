@@ -10,7 +10,11 @@ import pytest
 import scripts
 import tensorflow as tf
 
+from keras_atdarts.errors import InputError
+from keras_atdarts.experiments.runs import training
 from keras_atdarts.experiments.runs.runtime import prepare_runtime
+from keras_atdarts.genotypes.genotype import CellGenotype
+from keras_atdarts.genotypes.genotype import Genotype
 
 QUIET = "keras_atdarts.experiments.runs.quiet"
 SCRIPTS = sorted(scripts.FOLDER.glob("*.py"))
@@ -104,18 +108,32 @@ def test_flags_of_xla_that_the_user_has_set_come_last(chosen, monkeypatch):
     assert last == (chosen or "--xla_gpu_enable_triton_gemm=false")
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-def test_what_xla_compiles_is_kept_unless_it_is_not_to_be(keeps, tmp_path):
-    flag = "--jit-cache" if keeps else "--no-jit-cache"
+def test_what_xla_compiles_is_kept(tmp_path):
+    cell = CellGenotype([[("skip_connect", 0), ("avg_pool_3x3", 1)]], [2])
+    Genotype(cell, cell).save(tmp_path / "small.json")
     words = "--filters 2 --num-cells 3 --batch-size 4 --steps-per-epoch 1 --epochs 1"
-    words = [*words.split(), "--operations", "none", "skip_connect", "avg_pool_3x3"]
-    words += ["--jit", flag, "--workdir", tmp_path / "run"]
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    words = [*words.split(), "--genotype", tmp_path / "small.json", "--jit"]
     subprocess.run(
-        scripts.command("search.py", *words),
-        env=environment,
+        scripts.command("retrain.py", *words, "--workdir", tmp_path / "run"),
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
         check=True,
         capture_output=True,
     )
-    compiled = list(tmp_path.glob("keras_atdarts/xla/*.pb"))
-    assert bool(compiled) == keeps
+    assert list(tmp_path.glob("keras_atdarts/xla/*.pb"))
+
+
+@pytest.mark.parametrize(
+    ("words", "keeps"),
+    [(["--jit"], True), (["--jit", "--no-jit-cache"], False), ([], False)],
+)
+def test_it_is_kept_only_where_it_is_to_be(words, keeps, tmp_path, monkeypatch):
+    asked = []
+
+    def note(tf32, jit_cache):
+        asked.append(jit_cache)
+        raise InputError("Enough.")
+
+    monkeypatch.setattr(training, "prepare_runtime", note)
+    words = [*words, "--workdir", tmp_path / "run"]
+    assert scripts.run("search.py", *words) == 2
+    assert asked == [keeps]

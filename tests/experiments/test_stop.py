@@ -14,6 +14,8 @@ from keras_atdarts.experiments.runs.fitting import Checkpointing
 from keras_atdarts.experiments.runs.fitting import fit
 from keras_atdarts.experiments.runs.training_state import TrainingState
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.genotypes.genotype import CellGenotype
+from keras_atdarts.genotypes.genotype import Genotype
 
 STEPS, EPOCHS = 4, 5
 
@@ -113,7 +115,9 @@ def test_stopped_run_is_finished(tmp_path, monkeypatch, capsys):
 def test_all_workers_stop_after_the_epoch_in_which_one_does(tmp_path):
     images = sample_data.write_image_folder(tmp_path / "images", (9, 8, 1))
     (tmp_path / "stopping.py").write_text(STOPPING)
-    words = ["--dataset", images, *scripts.SMALL, "--genotype", "DARTS_V1"]
+    cell = CellGenotype([[("skip_connect", 0), ("max_pool_3x3", 1)]], [2])
+    Genotype(cell, cell).save(tmp_path / "small.json")
+    words = ["--dataset", images, *scripts.SMALL, "--genotype", tmp_path / "small.json"]
     words += ["--epochs", EPOCHS, "--import", tmp_path / "stopping.py"]
     words += ["--workdir", tmp_path / "run"]
     processes = cluster_runs.start_workers(2, "retrain.py", *words)

@@ -241,14 +241,20 @@ def gradients_of_cell(cell, states, alphas, kernels_learn=1.0):
     return [*results, *statistics]
 
 
+@pytest.fixture(scope="module")
+def of_reference(cell_and_inputs):
+    """Returns `gradients_of_cell` by the equations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_ATDARTS_BACKEND", "reference")
+        return gradients_of_cell(*cell_and_inputs)
+
+
 @pytest.mark.parametrize(
     "backend", [pytest.param("native", marks=[needs_library]), "joined"]
 )
-def test_a_cell(backend, cell_and_inputs, monkeypatch):
+def test_a_cell(backend, cell_and_inputs, of_reference, monkeypatch):
     monkeypatch.setenv("KERAS_ATDARTS_BACKEND", backend)
-    found = gradients_of_cell(*cell_and_inputs)
-    monkeypatch.setenv("KERAS_ATDARTS_BACKEND", "reference")
-    check(found, gradients_of_cell(*cell_and_inputs), tolerance=1e-9)
+    check(gradients_of_cell(*cell_and_inputs), of_reference, tolerance=1e-9)
 
 
 @needs_library

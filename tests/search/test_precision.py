@@ -163,7 +163,7 @@ def test_scripts_train_evaluate_and_export_with_mixed_precision(tmp_path):
     search, network = tmp_path / "search", tmp_path / "network"
     data = ["--dataset", images, *scripts.SMALL, "--epochs", 1]
     half = ["--precision", "mixed_bfloat16"]
-    words = [*data, *half, *scripts.SMALL_SPACE, "--workdir", search]
+    words = [*data, *half, *scripts.SMALLEST_SPACE, "--workdir", search]
     assert scripts.run("search.py", *words) == 0
     loaded = keras.saving.load_model(search / workdir.SUPERNET)
     assert loaded.compute_dtype == "bfloat16"

@@ -16,6 +16,7 @@ from keras_atdarts.experiments.runs import workdir
 from keras_atdarts.experiments.runs.imports import load_imports
 from keras_atdarts.experiments.runs.imports import recorded_imports
 from keras_atdarts.experiments.runs.workdir import RunDirectory
+from keras_atdarts.experiments.study import execution
 from keras_atdarts.genotypes.genotype import CellGenotype
 from keras_atdarts.genotypes.genotype import Genotype
 from keras_atdarts.operations import base
@@ -125,7 +126,12 @@ def test_resumed_run_and_report_need_no_flag(road, capsys):
         assert "does without" not in run("report.py", road / name)
 
 
-def test_choice_and_study_pass_the_file_on(road, tmp_path):
+def test_choice_and_study_pass_the_file_on(road, tmp_path, monkeypatch):
+    def run_here(unit, step, *_):
+        run(*step.command())
+        return 0
+
+    monkeypatch.setattr(execution, "run_step", run_here)
     cell = CellGenotype([[("mine", 0), ("skip_connect", 1)]], [2])
     Genotype(cell, cell).save(tmp_path / "b.json")
     own = ["--import", road / "gate.py"]

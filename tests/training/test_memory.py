@@ -26,22 +26,13 @@ from keras_atdarts.search.supernet import Supernet
 from keras_atdarts.training.callbacks import drop_path_layers
 from keras_atdarts.training.optimizers import SGD
 
-OPERATIONS = ("none", "skip_connect", "max_pool_3x3", "sep_conv_3x3")
+OPERATIONS = ("max_pool_3x3", "sep_conv_3x3")
 ARCHITECTS = {
     "first order": FirstOrder(),
     "finite difference": SecondOrder(),
     "exact": SecondOrder("exact"),
 }
 architects = pytest.mark.parametrize("architect", ARCHITECTS.values(), ids=ARCHITECTS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_graph_optimizer():
-    """It takes longer than the steps of these tests."""
-    set_options = tf.config.optimizer.set_experimental_options
-    set_options({"disable_meta_optimizer": True})
-    yield
-    set_options({"disable_meta_optimizer": False})
 
 
 def make_supernet(devices=1, dtype="float64", **options):
@@ -247,7 +238,7 @@ def test_scripts_save_memory(tmp_path):
     data = ["--dataset", images, *scripts.SMALL, "--epochs", 1]
     data += ["--gradient-accumulation", 2, "--recompute"]
     search, network = tmp_path / "search", tmp_path / "network"
-    words = [*data, *scripts.SMALL_SPACE, "--workdir", search]
+    words = [*data, *scripts.SMALLEST_SPACE, "--workdir", search]
     assert scripts.run("search.py", *words) == 0
     supernet = keras.saving.load_model(search / workdir.SUPERNET)
     assert supernet.calls.recompute and supernet.gradient_accumulation == 2
@@ -276,7 +267,7 @@ def test_exhausted_memory_is_one_line(script, tmp_path, monkeypatch, capsys):
     GENOTYPE.save(tmp_path / "genotype.json")
     words = ["--dataset", images, *scripts.SMALL, "--workdir", tmp_path / "run"]
     if script == "search.py":
-        words += scripts.SMALL_SPACE
+        words += scripts.SMALLEST_SPACE
     else:
         words += ["--genotype", tmp_path / "genotype.json"]
     assert scripts.run(script, *words) == 2
