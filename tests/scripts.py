@@ -44,22 +44,23 @@ def load(name):
 
 
 @contextlib.contextmanager
-def small_cells():
-    """Gives searches within the block cells of two nodes: 5 edges, not 14, to trace."""
-    supernet = functools.partial(Supernet, num_nodes=2)
-    costs = functools.partial(operation_costs, num_nodes=2)
+def cells_of(num_nodes):
+    """Gives searches within the block cells of fewer nodes: there is less to trace."""
+    supernet = functools.partial(Supernet, num_nodes=num_nodes)
+    costs = functools.partial(operation_costs, num_nodes=num_nodes)
     with (
         mock.patch.object(search_parts, "Supernet", supernet),
         mock.patch.object(cost_targets, "operation_costs", costs),
-        mock.patch.object(perturbation_selection, "NUM_NODES", 2),
+        mock.patch.object(perturbation_selection, "NUM_NODES", num_nodes),
     ):
         yield
 
 
-def run(name, *words):
-    """Returns the exit code of `python train/NAME WORDS`, see `small_cells`."""
+def run(name, *words, num_nodes=1):
+    """Returns the exit code of `python train/NAME WORDS`, see `cells_of`."""
     argv = [str(word) for word in words]
-    with mock.patch.object(sys, "argv", [str(FOLDER / name), *argv]), small_cells():
+    told = mock.patch.object(sys, "argv", [str(FOLDER / name), *argv])
+    with told, cells_of(num_nodes):
         try:
             return run_script(load(name).main, argv)
         except SystemExit as end:

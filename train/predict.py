@@ -177,9 +177,11 @@ def read_batches(classifier, paths, batch_size):
     batch. What cannot be decoded is left out.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def decode(position, path):
         return position, classifier.decode(content=tf.io.read_file(path))["image"]
 
+    @tf.autograph.experimental.do_not_convert
     def by_size(positions, images):
         return tf.data.Dataset.zip(positions, images).group_by_window(
             lambda position, image: image_size_key(image),

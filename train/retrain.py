@@ -23,6 +23,7 @@ from keras_atdarts.experiments.runs import quiet  # noqa: F401
 import keras
 
 from keras_atdarts.data.augmentation import Augmentation
+from keras_atdarts.data.autograph import as_written
 from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.splits import hold_out
@@ -199,6 +200,10 @@ def compile_network(network, optimizer, config):
 def train(network, config, dataset, positions, training):
     """Trains the network on the images at some positions; the chief writes the run."""
 
+    @as_written
+    def for_both_heads(images, labels):
+        return images, {"logits": labels, "auxiliary": labels}
+
     def batches_from(first_batch):
         batches = training_batches(
             dataset,
@@ -211,9 +216,7 @@ def train(network, config, dataset, positions, training):
         )
         if not config.auxiliary:
             return batches
-        return batches.map(
-            lambda images, labels: (images, {"logits": labels, "auxiliary": labels})
-        )
+        return batches.map(for_both_heads)
 
     run = training.run
     print(f"Training in {run.path}.")

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from keras_atdarts.data.autograph import as_written
 from keras_atdarts.data.batch_slices import WHOLE
 from keras_atdarts.data.images import normalize
 from keras_atdarts.data.shuffling import shuffled_epochs
@@ -142,7 +143,7 @@ def evaluation_batches(dataset, split, batch_size, indices=None):
     check_batch_size(batch_size)
     mean, std = dataset.mean, dataset.std
     batches = _batches_in_order(dataset, split, batch_size, indices).map(
-        lambda images, labels: (normalize(images, mean, std), labels),
+        as_written(lambda images, labels: (normalize(images, mean, std), labels)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return batches.prefetch(tf.data.AUTOTUNE)
@@ -178,6 +179,8 @@ def _endless_batches(
 
     batches = _all_epochs(epoch_batches, batch_size, steps, first_batch)
     batches = batches.enumerate(first_batch)
+    if not augmentation.extra:  # Functions of the user may need AutoGraph.
+        augment = as_written(augment)
     batches = batches.map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     shape = (batch_slice.size(batch_size), *dataset.image_shape)
     _check_images(batches.element_spec[0], tf.TensorSpec(shape, tf.float32))
@@ -188,6 +191,7 @@ def _all_epochs(epoch_batches, batch_size, steps, first_batch):
     """Returns the batches of all epochs in a row, from `first_batch` on."""
     first_epoch, first_step = divmod(first_batch, steps)
 
+    @as_written  # With all that is made in it.
     def rest_of_epoch(epoch):
         step = tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
         return epoch_batches(epoch, step * batch_size)
@@ -217,9 +221,10 @@ def _batches_in_order(dataset, split, batch_size, indices):
     if indices is not None:
         images, labels = tf.gather(images, indices), tf.gather(labels, indices)
     starts = tf.data.Dataset.range(0, len(labels), batch_size)
-    return starts.map(
-        lambda start: (
-            images[start : start + batch_size],
-            labels[start : start + batch_size],
-        )
-    )
+
+    @as_written
+    def batch_from(start):
+        part = slice(start, start + batch_size)
+        return images[part], labels[part]
+
+    return starts.map(batch_from)

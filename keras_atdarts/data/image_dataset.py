@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from keras_atdarts.data import decoding
 from keras_atdarts.data import images
+from keras_atdarts.data.autograph import as_written
 from keras_atdarts.errors import InputError
 
 MEMORY_LIMIT = 2 * 2**30
@@ -118,10 +119,9 @@ class ImageDataset:
         )
         if indices is not None:
             examples = _select(examples, indices, self.num_examples(split))
-        return examples.map(
-            lambda example: (example["image"], tf.cast(example["label"], tf.int32))
-        )
+        return examples.map(_content_and_label)
 
+    @as_written
     def decode(self, content, label):
         """Turns an example of `read_encoded` into one of `read`."""
         stored_shape = self._builder.info.features["image"].shape
@@ -206,13 +206,18 @@ class ImageDataset:
         return split_images, labels
 
 
+@as_written
+def _content_and_label(example):
+    return example["image"], tf.cast(example["label"], tf.int32)
+
+
 def _select(examples, indices, count):
     """Keeps the examples at the given positions of a `tf.data.Dataset`."""
     wanted = np.zeros(count, bool)
     wanted[indices] = True
     numbered = examples.enumerate()
-    kept = numbered.filter(lambda index, _: tf.gather(wanted, index))
-    return kept.map(lambda _, example: example)
+    kept = numbered.filter(as_written(lambda index, _: tf.gather(wanted, index)))
+    return kept.map(as_written(lambda _, example: example))
 
 
 def _measure_normalisation(batches):

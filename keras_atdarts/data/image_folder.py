@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from keras_atdarts.data import decoding
+from keras_atdarts.data.autograph import as_written
 from keras_atdarts.data.image_files import READABLE
 from keras_atdarts.data.image_files import describe_left_out
 from keras_atdarts.data.image_files import list_images
@@ -74,6 +75,7 @@ class FolderBuilder(tfds.core.DatasetBuilder, skip_registration=True):
         """Nothing to do: the files are read where they are."""
 
     def _as_dataset(self, split, decoders=None, read_config=None, shuffle_files=False):
+        @as_written
         def read_file(path, label):
             example = {"image": tf.io.read_file(path), "label": label}
             return self.info.features.decode_example(example, decoders=decoders)
@@ -218,7 +220,7 @@ def _check_images(paths):
     shapes = np.zeros((len(paths), 3), np.int64)
     dataset = tf.data.Dataset.from_tensor_slices(paths).enumerate()
     dataset = dataset.map(
-        lambda index, path: (index, _image_shape(path)),
+        as_written(lambda index, path: (index, _image_shape(path))),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     # An image that cannot be decoded is left out: its row of `shapes` remains 0.

@@ -34,6 +34,8 @@ ORIENTATION_TAG = 274
 SMALL = 2**16  # Bytes of a file.
 
 
+# Traced once, for all pipelines that decode images.
+@tf.function(autograph=False, input_signature=[tf.TensorSpec((), tf.string)])
 def read_orientation(content):
     """Returns which way a JPEG stores its rows and columns, by its Exif metadata.
 

@@ -1,6 +1,7 @@
 """A search whose genotype is selected by perturbation: run, reported, resumed."""
 
 import dataclasses
+import functools
 import inspect
 import json
 import re
@@ -31,6 +32,8 @@ SETTINGS = (
     "--selection-images 10 --checkpoint-steps 1 --sampler gumbel_softmax "
     "--operations none skip_connect avg_pool_3x3"
 )
+# There are edges to choose among.
+run_script = functools.partial(scripts.run, num_nodes=2)
 
 
 def words_of(path, images):
@@ -47,7 +50,7 @@ def images(tmp_path_factory):
 def alone(images, tmp_path_factory):
     """A run that nothing has interrupted."""
     run = RunDirectory(tmp_path_factory.mktemp("selection") / "run")
-    assert scripts.run(*words_of(run.path, images)) == 0
+    assert run_script(*words_of(run.path, images)) == 0
     return run
 
 
@@ -71,7 +74,7 @@ def test_rounds_have_epochs_between_them(alone):
 
 
 def test_the_report_shows_what_was_measured(alone):
-    assert scripts.run("report.py", alone.path) == 0
+    assert run_script("report.py", alone.path) == 0
     numbers = json.loads(alone.file(workdir.REPORT).read_text(encoding="utf-8"))
     assert numbers["decisions"] == alone.read_json(workdir.DECISIONS)
     assert numbers["epochs_planned"] == EPOCHS + ROUNDS - 1
@@ -88,7 +91,7 @@ def test_an_interrupted_selection_ends_the_same(
     with monkeypatch.context() as patch:
         script = scripts.load("search.py")
         patch.setattr(script, "AlphaWarmUp", lambda _: Interruption(epoch=3))
-        assert scripts.run(*words) == 130
+        assert run_script(*words) == 130
     assert len(run.read_json(workdir.DECISIONS)) == 3
     decide = PerturbationSelection.decide
     for number in (4, ROUNDS - 1):
@@ -100,10 +103,10 @@ def test_an_interrupted_selection_ends_the_same(
 
         with monkeypatch.context() as patch:
             patch.setattr(PerturbationSelection, "decide", interrupted)
-            assert scripts.run(*words, "--resume") == 130
+            assert run_script(*words, "--resume") == 130
         assert len(run.read_json(workdir.DECISIONS)) == number
     capsys.readouterr()
-    assert scripts.run(*words, "--resume") == 0
+    assert run_script(*words, "--resume") == 0
     assert f"round {ROUNDS} of {ROUNDS}" in capsys.readouterr().out
     names = (workdir.HISTORY, workdir.ALPHAS, workdir.GENOTYPE, workdir.DECISIONS)
     assert_same_run(run, alone, names)
@@ -125,7 +128,7 @@ def test_an_interrupted_selection_ends_the_same(
 )
 def test_what_does_not_go_together_is_refused(words, message, tmp_path, capsys):
     command = words_of(tmp_path / "run", "fashion_mnist_small")
-    assert scripts.run(*command, *words.split()) == 2
+    assert run_script(*command, *words.split()) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert re.search(message, line), line
     assert not (tmp_path / "run").exists()
@@ -136,7 +139,7 @@ def test_damaged_decisions_are_named(alone, images, tmp_path, capsys):
     shutil.copytree(alone.path, run.path)
     run.write_json(workdir.CONFIG, {**run.read_json(workdir.CONFIG), "finished": None})
     run.write_json(workdir.DECISIONS, [{"epoch": EPOCHS, "decisions": [{"node": 0}]}])
-    assert scripts.run(*words_of(run.path, images), "--resume") == 2
+    assert run_script(*words_of(run.path, images), "--resume") == 2
     [line] = capsys.readouterr().err.splitlines()
     assert re.search("'.*decisions.json' is damaged: expected the decisions", line)
 

@@ -142,7 +142,7 @@ def test_a_stop_ends_the_whole_search(images, tmp_path, capsys):
     ]
     words[words.index("--stages") + 1] = 1
     assert scripts.run(*words) == 0
-    assert "after epoch 1: the normal cell has 4 skip conn" in capsys.readouterr().out
+    assert "after epoch 1: the normal cell has 2 skip conn" in capsys.readouterr().out
     assert len(run.read_json(workdir.ALPHAS)) == 1
     assert len(run.read_json(workdir.STAGES)) == 1 and not run.is_unfinished()
 

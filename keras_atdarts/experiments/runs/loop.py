@@ -10,6 +10,8 @@ import functools
 
 import tensorflow as tf
 
+from keras_atdarts.data.autograph import as_written
+
 
 def has_workers(model):
     """Returns whether a model was made under a strategy of several processes."""
@@ -69,14 +71,18 @@ def divide(batches, count):
         size = values.shape[0] // count
         return tf.reshape(values, [count, size, *values.shape[1:]])
 
-    return batches.map(lambda *batch: tf.nest.map_structure(parts, batch)).unbatch()
+    @as_written
+    def divided(*batch):
+        return tf.nest.map_structure(parts, batch)
+
+    return batches.map(divided).unbatch()
 
 
 def compiled_step(model):
     """Returns a function that trains on a batch and gives its local metrics."""
     strategy = model.distribute_strategy
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_on(batch, learns_alphas):
         del learns_alphas  # Another value has the step traced anew.
         return strategy.run(model.train_step, args=(batch,))
@@ -114,7 +120,10 @@ def summing(strategy):
         # The copy lies on a device, which the sum needs.
         return context.all_reduce("sum", tf.identity(value))
 
-    return tf.function(lambda value: strategy.run(sum_over_replicas, args=(value,)))
+    def run(value):
+        return strategy.run(sum_over_replicas, args=(value,))
+
+    return tf.function(run, autograph=False)
 
 
 def metrics_of_all(model):
