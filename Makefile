@@ -15,8 +15,9 @@ SANITIZER := $(wildcard tests/kernels/sanitizer/*)
 search: install
 	$(VENV)/bin/python train/search.py
 
+# Three processes for two cores: some tests wait for others, or for Ray.
 test: install
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -19,7 +19,7 @@ divide_cpu(4)
 # switch it on, and those of the README run with it.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
-# What takes longest begins first: so two processes end at about the same time.
+# What takes longest begins first: so all processes end at about the same time.
 LONGEST = ("test_wheel.py", "train/", "search/", "networks/", "training/", "test_", "")
 
 
