@@ -1,4 +1,5 @@
 import math
+import tempfile
 
 import numpy as np
 import pytest
@@ -230,3 +231,26 @@ def test_evaluation_batches_of_a_part_are_in_order(dataset):
     assert positions(dataset, images) == part.tolist()
     labels = np.concatenate([labels for _, labels in batches])
     np.testing.assert_array_equal(labels, dataset.arrays("train")[1][part])
+
+
+def test_pipelines_are_made_without_autograph(dataset, tmp_path, monkeypatch):
+    """It leaves a file for each function that it translates."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    halves = search_split(30, 0.5, seed=0)
+    augmentation = Augmentation(flip=True, cutout=3)
+    training = search_batches(dataset, 5, augmentation, 0, *halves)
+    evaluation = evaluation_batches(dataset, "test", 5, np.arange(7))
+    assert len(take(training, 1)) == len(take(evaluation, 1)) == 1
+    assert not list(tmp_path.glob("*autograph*"))
+
+
+def test_own_function_may_branch_as_python_does(dataset):
+    """AutoGraph translates what the user has written."""
+
+    def bright(images, seed, batch_slice):
+        if tf.reduce_mean(images) < 0:
+            images = -images
+        return images
+
+    batches = training_batches(dataset, 5, Augmentation(extra=(bright,)), seed=0)
+    assert min(np.mean(images) for images, _ in take(batches, 6)) >= 0
