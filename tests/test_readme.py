@@ -30,24 +30,6 @@ def run(folder, program):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def smaller(search):
-    """Returns the first snippet with fewer nodes and steps, to run it elsewhere too."""
-    shorter = {
-        "epochs=2, steps_per_epoch=5": "epochs=1, steps_per_epoch=1",
-        "num_cells=3": "num_cells=3, num_nodes=1",
-    }
-    for long, short in shorter.items():
-        assert long in search
-        search = search.replace(long, short)
-    return search
-
-
-def test_snippets_search_and_classify(tmp_path):
-    assert len(SNIPPETS) == 3
-    run(tmp_path, "\n".join(SNIPPETS[:2]))
-    assert (tmp_path / "genotype.json").exists()
-
-
 @needs_graphviz
 def test_a_snippet_plots(tmp_path):
     run(tmp_path, SNIPPETS[2])

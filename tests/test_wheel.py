@@ -15,7 +15,6 @@ from typing import NamedTuple
 import pytest
 from numbers_checks import needs_library
 from test_readme import SNIPPETS
-from test_readme import smaller
 
 from keras_atdarts.kernels.native import library
 
@@ -42,6 +41,18 @@ BESIDE = {
     "export": "",
     "predict": "--top 1",
 }
+
+
+def smaller(search):
+    """Returns a snippet with fewer nodes and steps; test_notebook.py runs it whole."""
+    shorter = {
+        "epochs=2, steps_per_epoch=5": "epochs=1, steps_per_epoch=1",
+        "num_cells=3": "num_cells=3, num_nodes=1",
+    }
+    for long, short in shorter.items():
+        assert long in search
+        search = search.replace(long, short)
+    return search
 
 
 def setuptools_is_old():

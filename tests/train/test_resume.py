@@ -26,7 +26,7 @@ from keras_atdarts.experiments.runs.records import read_events
 from keras_atdarts.experiments.runs.workdir import RunDirectory
 from keras_atdarts.genotypes.sampling import random_genotypes
 
-EPOCHS, STEPS = 6, 5
+EPOCHS, STEPS = 4, 5
 SMALL = f"--filters 4 --num-cells 3 --batch-size 8 --steps-per-epoch {STEPS}"
 SHARED = f"{SMALL} --epochs {EPOCHS} --seed 3 --deterministic"
 SPACE = ("none", "max_pool_3x3", "dil_conv_3x3")
