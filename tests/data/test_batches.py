@@ -15,6 +15,7 @@ from keras_atdarts.data.batches import evaluation_batches
 from keras_atdarts.data.batches import search_batches
 from keras_atdarts.data.batches import training_batches
 from keras_atdarts.data.loading import load_dataset
+from keras_atdarts.data.orientation import read_orientation
 from keras_atdarts.data.splits import search_split
 from keras_atdarts.errors import InputError
 
@@ -242,6 +243,14 @@ def test_pipelines_are_made_without_autograph(dataset, tmp_path, monkeypatch):
     evaluation = evaluation_batches(dataset, "test", 5, np.arange(7))
     assert len(take(training, 1)) == len(take(evaluation, 1)) == 1
     assert not list(tmp_path.glob("*autograph*"))
+
+
+def test_reading_the_orientation_is_traced_once(dataset):
+    counts = []
+    for _ in range(2):
+        take(dataset.read("train"), 1)
+        counts.append(read_orientation.experimental_get_tracing_count())
+    assert counts[0] == counts[1]
 
 
 def test_own_function_may_branch_as_python_does(dataset):

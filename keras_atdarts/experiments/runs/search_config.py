@@ -257,8 +257,8 @@ class SearchConfig(TrainingConfig):
         None,
         optional(whole_number(1)),
         CHOICE,
-        "images, of those for alphas, that measure an accuracy, in whole batches; none "
-        "takes all",
+        "images, drawn from those for alphas, that measure an accuracy, in whole "
+        "batches; none takes all",
         only_with={"selection": PERTURBATION},
     )
     stop_at_skip_connections: int = setting(
